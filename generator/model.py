@@ -14,9 +14,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Prim:
-    """A scalar: one of i8 u8 u16 i32 u32 i64 u64 f64 (i8, u8 and u16 take four bytes on the wire)."""
+    """A scalar: one of i8 u8 u16 i32 u32 i64 u64 f64 (i8, u8 and u16 take four bytes on the wire).
+
+    `enum` names the wire enumeration whose values an i32 takes, "" for a plain number.
+    """
 
     name: str
+    enum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,32 @@ Type = Prim | String | Opaque | Chars | Named | Array | Optional | TypedParams
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """One field of a message. `fill` is what the door sends when no caller's argument feeds it."""
+
     name: str
     type: Type
+    fill: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A named list of fields; `line` is where the description states it."""
+    """A named list of fields; `line` is where the description states it.
+
+    Object structs bear the `kind` of their handle (domain, network_port, …). Argument, return and
+    event structs are named after their procedure: domain_get_info_ret, qemu_domain_attach_args.
+    """
 
     name: str
     fields: tuple[Field, ...]
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WireEnum:
+    """An enumeration of the protocol itself (public enums are constants)."""
+
+    name: str
+    values: tuple[tuple[str, int], ...]
     line: str = ""
 
 
@@ -124,8 +144,7 @@ class Program:
     name: str
     number: int
     version: int
-    structs: tuple[Struct, ...]
-    procedures: tuple[Procedure, ...]
+    procedures: tuple[Procedure, ...]  # by number, without gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +171,8 @@ class Function:
     args: tuple[CArg, ...]
     doc: str
     procedures: tuple[str, ...] = ()  # "remote:domain_resume"
+    direct: str = ""  # of these, the one that carries the call itself; "" when local or composed
+    py_args: tuple[str, ...] | None = None  # door's arguments when they differ from `args`
     door: str = "auto"
     door_reason: str = ""
     shape: str = ""
@@ -189,11 +210,15 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
+    """A public number or text. A sentinel counts its enum's values and is not visible in Python."""
+
     name: str
     value: int | str
     enum: str  # owning enum's name; "" for macros
     library: str
     since: str = ""
+    sentinel: bool = False
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +238,8 @@ class Model:
     """The whole description."""
 
     version: str
+    structs: tuple[Struct, ...]  # object and helper structs, the error and the stream hole
+    wire_enums: tuple[WireEnum, ...]
     programs: tuple[Program, ...]
     functions: tuple[Function, ...]
     methods: tuple[Method, ...]
@@ -220,3 +247,4 @@ class Model:
     limits: dict[str, int] = field(default_factory=dict)
     events: tuple[EventCallback, ...] = ()
     typed_inputs: dict[str, dict[str, str]] = field(default_factory=dict)  # group → field → INT|UINT|…
+    digest: str = ""  # sha256 of the description it was read from
