@@ -54,7 +54,7 @@ extern const uint32_t lvc_type_stream_hole;
 
 TABLES_C = """\
 /* tables.c: every wire type and procedure as data. */
-#include "generated/tables.h"
+#include "tables.h"
 
 const uint32_t lvc_types[] = {{
 {types}

@@ -41,6 +41,7 @@ FIELD_NAMES = '''\
 from __future__ import annotations
 
 # (program, procedure) -> (fields sent, fields returned)
+# ruff: noqa: E501
 # fmt: off
 NAMES: dict[tuple[int, int], tuple[tuple[str, ...], tuple[str, ...]]] = {{
 {rows}
@@ -136,7 +137,11 @@ def _constants(constants: list[Constant]) -> str:
     blocks = []
     for enum, group in groupby(constants, key=lambda constant: constant.enum):
         lines = [f"# {enum or 'texts'}"]
-        lines += [f"{constant.name} = {_literal(constant.value)}" for constant in group]
+        for constant in group:
+            line = f"{constant.name} = {_literal(constant.value)}"
+            if len(line) > 100:
+                line = f"{constant.name} = (\n    {_literal(constant.value)}\n)"
+            lines.append(line)
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

@@ -118,6 +118,22 @@ class WireEnum:
 
 
 @dataclass(frozen=True, slots=True)
+class Right:
+    """A permission a caller needs on an object.
+
+    With `when`, only if one of these bits is set in `argument` (none of them when `negated`; for
+    another argument than flags: if it equals the value). `refuses`: a read-only connection may not.
+    """
+
+    object: str
+    permission: str
+    refuses: bool = False
+    when: tuple[str, ...] = ()
+    negated: bool = False
+    argument: str = "flags"
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
     """One number of a program. `args`/`ret` are None when nothing is sent."""
 
@@ -130,9 +146,9 @@ class Procedure:
     high_priority: bool = False
     needs_auth: bool = True
     stream: str = ""  # "" | read | write
-    fds: str = ""  # "" | call | reply
-    acl: tuple[str, ...] = ()
-    aclfilter: tuple[str, ...] = ()
+    fds: str = ""  # "" | call | reply | both
+    acl: tuple[Right, ...] = ()
+    aclfilter: tuple[Right, ...] = ()  # needed on each element of a result, else it is left out
     event_id: str = ""
     since: str = ""
     doc: str = ""
@@ -159,8 +175,8 @@ class Function:
 
     `door`: auto (driver method with the wire's arguments, object first), hand (written in
     libvirtcore/api/, with `door_reason`), or none (no Python binding, with `door_reason`).
-    `shape`: name of the function in libvirtcore/api/shapes.py that turns the driver's value into what
-    libvirt-python returns; "" returns it as is (or 0 when the procedure returns nothing).
+    `shape`: name of the function in libvirtcore/api/shapes.py that turns the driver's value into
+    what libvirt-python returns; "" returns it as is (or 0 when the procedure returns nothing).
     """
 
     name: str
@@ -172,10 +188,11 @@ class Function:
     doc: str
     procedures: tuple[str, ...] = ()  # "remote:domain_resume"
     direct: str = ""  # of these, the one that carries the call itself; "" when local or composed
-    py_args: tuple[str, ...] | None = None  # door's arguments when they differ from `args`
+    py_args: tuple[str, ...] = ()  # what the door takes: the object, then the method's parameters
     door: str = "auto"
     door_reason: str = ""
     shape: str = ""
+    inputs: str = ""  # the group of typed_inputs that types its dict argument
     writes: bool = False  # refused on a read-only connection
     line: str = ""
 
@@ -203,7 +220,7 @@ class Method:
     wraps_list: bool = False
     returns: str = "Any"
     message: str = ""  # default message of libvirtError
-    hand: str = ""  # reason when the body is written by hand in libvirtcore/objects/
+    hand: str = ""  # reason when the body is written by hand; `function` then only tells its source
     doc: str = ""
     line: str = ""
 
@@ -246,5 +263,7 @@ class Model:
     constants: tuple[Constant, ...]
     limits: dict[str, int] = field(default_factory=dict)
     events: tuple[EventCallback, ...] = ()
-    typed_inputs: dict[str, dict[str, str]] = field(default_factory=dict)  # group → field → INT|UINT|…
+    typed_inputs: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # group → field → INT|UINT|…
     digest: str = ""  # sha256 of the description it was read from

@@ -29,9 +29,25 @@ from generator.model import (
 )
 
 OPCODES = (
-    "VOID I32 U32 I64 U64 F64 I8 U8 U16 STRING OPAQUE OPAQUE_FIXED CHARS CHARS_FIXED "
-    "OPTIONAL ARRAY STRUCT TPARAMS"
-).split()
+    "VOID",
+    "I32",
+    "U32",
+    "I64",
+    "U64",
+    "F64",
+    "I8",
+    "U8",
+    "U16",
+    "STRING",
+    "OPAQUE",
+    "OPAQUE_FIXED",
+    "CHARS",
+    "CHARS_FIXED",
+    "OPTIONAL",
+    "ARRAY",
+    "STRUCT",
+    "TPARAMS",
+)
 CODE = {name: number for number, name in enumerate(OPCODES)}
 SCALARS = {name.lower(): number for name, number in CODE.items() if 1 <= number <= 8}
 
