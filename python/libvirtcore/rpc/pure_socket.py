@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""pure_socket.py: the one place of the pure client that touches a descriptor.
+
+A `Wire` never blocks except in `wait`. What the peer does not take yet stays in the outbox, so that
+a caller whose deadline passes in the middle of a message leaves a whole stream behind.
+Called by: pure_client. One thread at a time waits and receives (the reader); `push` and `flush` are
+called under the client's lock. `ring` is called by any thread.
+Never: knows what a message is; raises anything but OSError.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Sequence
+
+from libvirtcore.generated.limits import VIR_NET_MESSAGE_NUM_FDS_MAX
+
+_RECEIVE = 128 * 1024
+_HAS_FDS = hasattr(socket, "AF_UNIX") and hasattr(socket, "CMSG_LEN")
+_FD_SIZE = array.array("i").itemsize
+_RECEIVE_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class Wire:
+    """A connected stream socket, its outbox, and a bell that ends a `wait` early."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._socket.setblocking(False)
+        self.passes_fds = _HAS_FDS and self._socket.family == socket.AF_UNIX
+        self._bell, self._ringer = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ringer.setblocking(False)
+        self._room = memoryview(bytearray(_RECEIVE))
+        self._outbox: deque[tuple[memoryview, int]] = deque()  # bytes and a descriptor or -1
+        self.pending = 0
+        self.sent = 0
+        self.received = 0
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def push(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        """Queue bytes; each descriptor follows with a byte of its own. `fds` are owned from now."""
+        self._outbox.append((memoryview(data), -1))
+        self._outbox.extend((memoryview(b"\0"), fd) for fd in fds)
+        self.pending += len(data) + len(fds)
+
+    def flush(self) -> None:
+        """Send what the peer takes now."""
+        while self._outbox:
+            data, fd = self._outbox[0]
+            try:
+                count = self._send(data, fd)
+            except (BlockingIOError, InterruptedError):
+                return
+            self.pending -= count
+            self.sent += count
+            if count == len(data):
+                self._outbox.popleft()
+                if fd >= 0:
+                    os.close(fd)
+            else:
+                self._outbox[0] = (data[count:], fd)
+
+    def _send(self, data: memoryview, fd: int) -> int:
+        if fd < 0:
+            return self._socket.send(data)
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))
+        return self._socket.sendmsg([data], [rights])
+
+    def receive(self) -> tuple[memoryview, list[int]] | None:
+        """What has come (empty at the end of file), None when nothing has."""
+        no_fds: list[int] = []
+        try:
+            if self.passes_fds:
+                count, fds = self._receive_with_fds()
+            else:
+                count, fds = self._socket.recv_into(self._room), no_fds
+        except (BlockingIOError, InterruptedError):
+            return None
+        self.received += count
+        return self._room[:count], fds
+
+    def _receive_with_fds(self) -> tuple[int, list[int]]:
+        space = socket.CMSG_SPACE((VIR_NET_MESSAGE_NUM_FDS_MAX + 1) * _FD_SIZE)
+        count, ancillary, _, _ = self._socket.recvmsg_into([self._room], space, _RECEIVE_FLAGS)
+        fds = array.array("i")
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(data[: len(data) - len(data) % _FD_SIZE])
+        if not _RECEIVE_FLAGS:
+            for fd in fds:
+                os.set_inheritable(fd, False)
+        return count, fds.tolist()
+
+    def wait(self, seconds: float | None, writing: bool) -> tuple[bool, bool]:
+        """Wait until bytes, room for bytes (if `writing`), the bell or the time has come."""
+        seconds = None if seconds is None else max(0.0, seconds)
+        readable, writable, belled = _wait(self._socket, self._bell, seconds, writing)
+        if belled:
+            with contextlib.suppress(BlockingIOError, InterruptedError):
+                self._bell.recv(4096)
+        return readable, writable
+
+    def ring(self) -> None:
+        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody waits
+            self._ringer.send(b"\0")
+
+    def shut(self) -> None:
+        """Tell the peer that this is the end, also when a forked child still holds a copy."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for each in (self._socket, self._bell, self._ringer):
+            each.close()
+        while self._outbox:
+            _, fd = self._outbox.popleft()
+            if fd >= 0:
+                os.close(fd)
+        self.pending = 0
+
+
+def _wait(
+    stream: socket.socket, bell: socket.socket, seconds: float | None, writing: bool
+) -> tuple[bool, bool, bool]:
+    """(readable or broken, writable, bell) of the two sockets."""
+    if not hasattr(select, "poll"):  # Windows
+        reads, writes, _ = select.select([stream, bell], [stream] if writing else [], [], seconds)
+        return stream in reads, bool(writes), bell in reads
+    poll = select.poll()
+    poll.register(stream, select.POLLIN | (select.POLLOUT if writing else 0))
+    poll.register(bell, select.POLLIN)
+    seen = dict(poll.poll(None if seconds is None else seconds * 1000))
+    mask = seen.get(stream.fileno(), 0)
+    return bool(mask & ~select.POLLOUT), bool(mask & select.POLLOUT), bell.fileno() in seen
