@@ -2,9 +2,9 @@
 """compare.py: where two logs of the same script differ.
 
 How a step's value is compared is written beside the step in the script:
-`exact` (nothing written), `shape` (types, lengths, dict keys, but not the leaves), `keys` (types of
-containers and dict keys; leaves may also be absent), `type` (type only), `any` (both succeeded or
-both failed the same way). Errors are always compared whole.
+`exact` (nothing written), `except-N` (exact but for item N), `unordered` (a list in any order),
+`shape` (types, lengths, dict keys, but not the leaves), `type` (type only), `any` (both succeeded
+or both failed the same way). Errors are compared whole, but for `error` (class and code only).
 Called by: the tests, tools/record_calls.py.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from tests.interop.oracle import Log, Outcome, Step
 
 LEAVES = ("int", "float", "str", "bytes", "bool", "NoneType")
-MARKERS = ("exact", "shape", "type", "any", "error")
+MARKERS = ("exact", "unordered", "shape", "type", "any", "error")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def shape(value: Any) -> Any:
 
 def compare_step(step: Step, expected: Outcome, actual: Outcome) -> tuple[str, Any, Any] | None:
     """What differs, with both sides; None when nothing does."""
-    if step.marker not in MARKERS:
+    if step.marker not in MARKERS and not step.marker.startswith("except-"):
         raise ValueError(f"line {step.line}: unknown marker {step.marker!r}; {MARKERS} are known")
     if expected.error is not None or actual.error is not None:
         return _compare_errors(step, expected, actual)
@@ -68,11 +68,21 @@ def compare_step(step: Step, expected: Outcome, actual: Outcome) -> tuple[str, A
         left, right = left[0], right[0]
     elif step.marker == "shape":
         left, right = shape(left), shape(right)
+    elif step.marker == "unordered":
+        left, right = ([kind, sorted(items, key=repr)] for kind, items in (left, right))
+    elif step.marker.startswith("except-"):
+        left, right = (_without(value, int(step.marker[7:])) for value in (left, right))
     if left != right:
         return "value", *narrow(left, right)
     if expected.stderr != actual.stderr:
         return "stderr", expected.stderr, actual.stderr
     return None
+
+
+def _without(value: Any, index: int) -> Any:
+    """A sequence with one item replaced by its shape."""
+    kind, items = value
+    return [kind, [shape(item) if at == index else item for at, item in enumerate(items)]]
 
 
 def _compare_errors(step: Step, expected: Outcome, actual: Outcome) -> tuple[str, Any, Any] | None:
@@ -106,7 +116,7 @@ def narrow(left: Any, right: Any) -> tuple[Any, Any]:
             break
         left, right = pairs[0]
     if isinstance(left, str) and isinstance(right, str) and len(left) > 300:
-        at = next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), 0)
+        at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
         return left[max(0, at - 100) : at + 200], right[max(0, at - 100) : at + 200]
     return left, right
 
@@ -114,7 +124,7 @@ def narrow(left: Any, right: Any) -> tuple[Any, Any]:
 def compare(script: str, expected: Log, actual: Log) -> list[Difference]:
     """All differences between two logs, in order."""
     found = []
-    for (step, left), (other, right) in zip(expected.steps, actual.steps):
+    for (step, left), (other, right) in zip(expected.steps, actual.steps, strict=False):
         assert step == other
         difference = compare_step(step, left, right)
         if difference is not None:
@@ -122,7 +132,5 @@ def compare(script: str, expected: Log, actual: Log) -> list[Difference]:
     if len(expected.steps) != len(actual.steps):
         shorter = min(expected, actual, key=lambda log: len(log.steps))
         step, outcome = shorter.steps[-1]
-        found.append(
-            Difference(script, step, f"{shorter.client} ended early", None, outcome.error)
-        )
+        found.append(Difference(script, step, f"{shorter.client} ended early", None, outcome.error))
     return found

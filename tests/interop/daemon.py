@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""daemon.py: Debian's real virtlogd and libvirtd on a private machine, with a configuration of ours.
+"""daemon.py: Debian's real virtlogd and libvirtd on a private machine, configured by us.
 
 A `Daemon` is one machine with both programs running. `uri(driver, transport)` gives the URI that
 reaches it from inside its network (all clients of the suite run there, see `Daemon.client`), and
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -130,7 +131,7 @@ class Daemon:
         cache: Path | None = None,
     ) -> None:
         self.settings = settings = settings or Settings()
-        self.machine = Machine(
+        self.machine: Machine = Machine(
             settings.hostname, network_of=network_of.machine if network_of else None
         )
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -191,8 +192,18 @@ class Daemon:
             (self.root / "etc" / "sasl2" / "libvirt.conf").write_text(settings.sasl)
 
     def start(self) -> None:
-        """Start libvirtd and wait until its UNIX socket answers."""
+        """Start libvirtd and wait until its sockets answer."""
         self._start_program("libvirtd", "libvirt/libvirt-sock", "libvirtd", "--listen")
+        deadline = time.monotonic() + START_DEADLINE
+        while not self._listens(self.settings.tcp_port):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"libvirtd does not listen on TCP: {self.log()}")
+            time.sleep(0.01)
+
+    def _listens(self, port: int) -> bool:
+        """Whether somebody listens on a TCP port of the machine's network."""
+        table = Path(f"/proc/{self.machine.pid}/net/tcp").read_text()
+        return f":{port:04X} 00000000:0000 0A" in table
 
     def _start_program(self, name: str, ready: str, *command: str) -> None:
         with open(self.root / "log" / f"{name}.out", "ab") as out:
@@ -216,12 +227,25 @@ class Daemon:
         """End libvirtd without a chance to say goodbye."""
         self._end("libvirtd", "-KILL")
 
+    def freeze(self) -> None:
+        """Stop libvirtd's process without ending it: it neither answers nor closes anything."""
+        self.machine.run(["/bin/kill", "-STOP", self._pid("libvirtd")])
+
+    def thaw(self) -> None:
+        """Undo `freeze`; nsenter, which stopped together with its child, wakes both."""
+        self._processes["libvirtd"].send_signal(signal.SIGCONT)
+
+    def _pid(self, name: str) -> str:
+        """The process number inside the machine."""
+        return (self.root / "run" / f"{name}.pid").read_text().strip()
+
     def _end(self, name: str, signal_name: str) -> None:
-        pid_file = self.root / "run" / f"{name}.pid"
-        self.machine.run(["/bin/kill", signal_name, pid_file.read_text().strip()])
+        self.machine.run(["/bin/kill", signal_name, self._pid(name)])
         self._processes.pop(name).wait(START_DEADLINE)
 
     def close(self) -> None:
+        for process in self._processes.values():
+            process.send_signal(signal.SIGCONT)
         self.machine.close()
         for process in self._processes.values():
             process.wait(START_DEADLINE)
@@ -275,12 +299,3 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
-
-
-def wait_for(what: str, command: Sequence[str], machine: Machine, seconds: float = 20.0) -> None:
-    """Run a command inside the machine until it succeeds."""
-    deadline = time.monotonic() + seconds
-    while machine.run(command, check=False).returncode != 0:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come in {seconds} s")
-        time.sleep(0.05)

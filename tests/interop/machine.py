@@ -32,7 +32,8 @@ class Machine:
 
     def __init__(self, hostname: str = "alpha", network_of: Machine | None = None) -> None:
         self.hostname = hostname
-        self.root = Path(tempfile.mkdtemp(prefix="lvi-", dir="/tmp"))
+        self.pid = 0  # of process 1 inside, as seen from outside
+        self.root: Path = Path(tempfile.mkdtemp(prefix="lvi-", dir="/tmp"))
         self.root.chmod(0o755)
         for name in ("etc", "run", "lib", "cache", "log"):
             (self.root / name).mkdir()

@@ -54,6 +54,7 @@ def loopback_up() -> None:
 
 
 def prepare(root: str, hostname: str) -> None:
+    os.makedirs(os.path.join(root, "run", "lock"))
     socket.sethostname(hostname)
     loopback_up()
     replace_etc(root, hostname)
@@ -75,7 +76,7 @@ def reap_until_closed(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     while True:
-        ready, _, _ = select.select([control, wake_read], [], [], 1.0)
+        ready, _, _ = select.select([control.fileno(), wake_read], [], [], 1.0)
         if wake_read in ready:
             os.read(wake_read, 4096)
         try:
@@ -83,7 +84,7 @@ def reap_until_closed(control: socket.socket) -> None:
                 pass
         except ChildProcessError:
             pass
-        if control in ready and not control.recv(1):
+        if control.fileno() in ready and not control.recv(1):
             return
 
 

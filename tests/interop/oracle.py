@@ -10,11 +10,12 @@ Called by: the tests, sweep.py, tools/record_calls.py.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import selectors
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -139,10 +140,8 @@ class Worker:
 
     def close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -180,10 +179,10 @@ def scripts(driver: str) -> list[Path]:
     return sorted((CALLS / driver).glob("*.calls"))
 
 
-def play(worker: Worker, steps: Iterator[Step] | list[Step], uri: str) -> Log:
+def play(worker: Worker, steps: Iterable[Step], **names: str) -> Log:
     """Run all steps; a dead worker ends the log with an error of type WorkerDied."""
     log = Log(worker.client.name)
-    worker.let(uri=uri, readonly_uri=uri)
+    worker.let(**names)
     for step in steps:
         try:
             outcome = worker.step(step)
@@ -195,6 +194,11 @@ def play(worker: Worker, steps: Iterator[Step] | list[Step], uri: str) -> Log:
     return log
 
 
-def play_on(daemon: Daemon, client: Client, steps: list[Step], uri: str) -> Log:
+def play_on(
+    daemon: Daemon, client: Client, steps: Iterable[Step], driver: str, transport: str
+) -> Log:
+    """Play a script on a daemon; `uri` and `ro_uri` are what its steps connect to."""
+    uri = daemon.uri(driver, transport)
+    ro_uri = uri.replace(str(daemon.socket), str(daemon.socket_ro))
     with Worker(client, daemon.machine) as worker:
-        return play(worker, steps, uri)
+        return play(worker, steps, uri=uri, ro_uri=ro_uri)

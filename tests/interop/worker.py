@@ -120,7 +120,7 @@ class Worker:
         self.names["wait_until"] = wait_until
         self.names["raising"] = raising
         self.watcher = Watcher()
-        self.stderr = tempfile.TemporaryFile()
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
         self.stderr_at = 0
         os.dup2(self.stderr.fileno(), 2)
 
