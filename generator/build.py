@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from generator import model as m
 from generator import syntax as s
+from generator.declared import Declared, collect
 from generator.derive import Derive, fails_on, wrapped_class
 from generator.lex import DescriptionError
-from generator.names import ClassRule, method_of, procedure_of, struct_name
-
-_T = TypeVar("_T")
+from generator.names import method_of, procedure_of, struct_name
 
 SCALARS = frozenset(("i8", "u8", "u16", "i32", "u32", "i64", "u64", "f64"))
+
+PARAM_TYPES = ("INT", "UINT", "LLONG", "ULLONG", "DOUBLE", "BOOLEAN", "STRING")
 
 # Which marks and clauses an entry may bear.
 EVENT_MARKS = frozenset(("id", "since", "as"))
@@ -48,29 +48,10 @@ class _Context:
     program: str = ""
 
 
-@dataclass(slots=True)
-class _Tables:
-    """What the declarations of all files say, by name."""
-
-    version: str = ""
-    limits: dict[str, int] = field(default_factory=dict)
-    words: dict[str, str] = field(default_factory=dict)
-    types: dict[str, s.TypeRef] = field(default_factory=dict)
-    codes: dict[str, m.WireEnum] = field(default_factory=dict)
-    structs: set[str] = field(default_factory=set)
-    programs: dict[str, s.ProgramDecl] = field(default_factory=dict)
-    classes: list[ClassRule] = field(default_factory=list)
-    shapes: dict[str, str] = field(default_factory=dict)
-    unused: dict[tuple[str, str], str] = field(default_factory=dict)  # (what, name) → where
-
-    def use(self, what: str, name: str) -> None:
-        self.unused.pop((what, name), None)
-
-
 def build(files: Iterable[list[s.Entry]]) -> m.Model:
     """The model of a description; each list holds one file's entries."""
     files = list(files)
-    tables = _collect(entry for entries in files for entry in entries)
+    tables = collect(entry for entries in files for entry in entries)
     builder = _Builder(tables)
     for entries in files:
         builder.file(entries)
@@ -80,49 +61,8 @@ def build(files: Iterable[list[s.Entry]]) -> m.Model:
     return model
 
 
-def _collect(entries: Iterable[s.Entry]) -> _Tables:
-    tables = _Tables()
-    for entry in entries:
-        match entry.decl:
-            case s.WordDecl(name) | s.TypeDecl(name) | s.ShapeDecl(name) | s.ClassDecl(name):
-                what = type(entry.decl).__name__.removesuffix("Decl").lower()
-                tables.unused[what, name] = entry.where
-            case _:
-                pass
-        match entry.decl:
-            case s.VersionDecl(version):
-                tables.version = version
-            case s.LimitDecl(name, value):
-                _once(tables.limits, name, value, entry)
-            case s.WordDecl(spelled, wire):
-                _once(tables.words, spelled, wire, entry)
-            case s.TypeDecl(name, ref):
-                _once(tables.types, name, ref, entry)
-            case s.CodesDecl(name, values):
-                _once(tables.codes, name, m.WireEnum(name, values, entry.where), entry)
-            case s.ProgramDecl() as program:
-                _once(tables.programs, program.name, program, entry)
-            case s.ShapeDecl(name, annotation):
-                _once(tables.shapes, name, annotation, entry)
-            case s.ClassDecl(name, handle, strips):
-                tables.classes.append(ClassRule(name, handle, strips))
-            case s.StructDecl(name):
-                if name in tables.structs:
-                    raise DescriptionError(entry.where, f"{name} is stated twice")
-                tables.structs.add(name)
-            case _:
-                pass
-    return tables
-
-
-def _once(table: dict[str, _T], name: str, value: _T, entry: s.Entry) -> None:
-    if name in table:
-        raise DescriptionError(entry.where, f"{name} is stated twice")
-    table[name] = value
-
-
 class _Builder:
-    def __init__(self, tables: _Tables) -> None:
+    def __init__(self, tables: Declared) -> None:
         self._tables = tables
         self._derive = Derive(tables.classes)
         self._now = _Context()
@@ -183,7 +123,7 @@ class _Builder:
             self._events(programs, values),
             {
                 inputs.name: {
-                    str(_lookup(values, name, where).value): type
+                    str(_lookup(values, name, where).value): _param_type(type, where)
                     for name, type, where in inputs.fields
                 }
                 for inputs, _ in self._inputs
@@ -354,6 +294,7 @@ class _Builder:
                 names = (self._derive.rule(method.owner).handle, *names)
         if function.door == "none":
             names = ()
+        self._tables.use("inputs", function.inputs)
         self._functions.append(replace(function, py_args=names))
 
     # --- Python -----------------------------------------------------------------------------------
@@ -497,6 +438,12 @@ def _only(marks: s.Marks, allowed: frozenset[str], name: str) -> None:
 
 def _c_args(proto: s.CProto) -> tuple[m.CArg, ...]:
     return tuple(m.CArg(name, ctype) for ctype, name in proto.args)
+
+
+def _param_type(name: str, where: str) -> str:
+    if name not in PARAM_TYPES:
+        raise DescriptionError(where, f"{name} is no typed parameter's type")
+    return name
 
 
 def _lookup(values: dict[str, m.Constant], name: str, where: str) -> m.Constant:

@@ -26,8 +26,6 @@ from generator.model import (
 )
 from generator.typetable import all_structs
 
-TYPED_PARAM_TYPES = ("INT", "UINT", "LLONG", "ULLONG", "DOUBLE", "BOOLEAN", "STRING")
-
 MESSAGE_STRUCTS = ("net_error", "net_header", "stream_hole")
 
 
@@ -155,21 +153,17 @@ def _functions(model: Model) -> Iterator[str]:
 
 
 def _constants(model: Model) -> Iterator[str]:
-    """Within an enumeration the sentinel comes last; a typed parameter has a known type."""
+    """Within an enumeration the sentinel comes last."""
     last: dict[str, Constant] = {}
     for constant in model.constants:
         before = last.get(constant.enum)
         if constant.enum and before is not None and before.sentinel:
             yield f"{constant.line}: {constant.name} stands after the sentinel {before.name}"
         last[constant.enum] = constant
-    for group, fields in model.typed_inputs.items():
-        for key, type in fields.items():
-            if type not in TYPED_PARAM_TYPES:
-                yield f"inputs {group}: {key}: {type} is no typed parameter's type"
 
 
 def _unused(model: Model) -> Iterator[str]:
-    """Structs, wire enumerations and inputs that nothing uses."""
+    """Structs and wire enumerations that nothing uses (build finds the rest)."""
     structs = {struct.name: struct for struct in all_structs(model)}
     used: set[str] = set(MESSAGE_STRUCTS)
     enums: set[str] = set()
@@ -186,10 +180,6 @@ def _unused(model: Model) -> Iterator[str]:
     for enum in model.wire_enums:
         if enum.name not in enums:
             yield f"{enum.line}: codes {enum.name} are not used"
-    groups = {function.inputs for function in model.functions}
-    for group in model.typed_inputs:
-        if group not in groups:
-            yield f"inputs {group} are not used"
 
 
 RULES: tuple[Callable[[Model], Iterator[str]], ...] = (

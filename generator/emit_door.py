@@ -70,6 +70,7 @@ from typing import Any
 
 FUNCTION = '''
 
+
 def {name}({params}) -> Any:
     return call(row.{name}, {args})\
 '''
@@ -316,7 +317,7 @@ def emit(model: Model) -> dict[str, str]:
         name = module.removeprefix("libvirt-").replace("-", "_")
         text = "".join(doors[module])
         files[f"{FOLDER}door_{name}.py"] = DOOR.format(
-            name=name, module=module, imports=_imports(text), functions=text.removeprefix("\n")
+            name=name, module=module, imports=_imports(text), functions=text.removeprefix("\n\n")
         )
     return files
 

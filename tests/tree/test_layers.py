@@ -88,6 +88,9 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module == "libvirtcore.generated":
+            for alias in node.names:  # data and API live side by side in this package
+                yield node.lineno, f"{node.module}.{alias.name}"
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield node.lineno, node.module
 
