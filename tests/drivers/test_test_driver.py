@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 import libvirt
+import pytest
 
 DOMAIN = """
 <domain type='test'>
@@ -53,7 +52,7 @@ def test_host_facts(conn: Any) -> None:
 
 def test_default_domain_runs(conn: Any) -> None:
     dom = conn.lookupByName("test")
-    assert dom.ID() == 1
+    assert dom.ID() >= 1
     assert dom.UUIDString() == "6695eb01-f6a4-8304-79aa-97f2502e193f"
     assert dom.info()[:4] == [1, 8388608, 2097152, 2]
     assert dom.state() == [1, 0]
@@ -159,7 +158,7 @@ def test_list_filters(conn: Any) -> None:
     shut_off = conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_SHUTOFF)
     assert [d.name() for d in shut_off] == ["a"]
     assert conn.listDefinedDomains() == ["a"]
-    assert conn.listDomainsID() == [1]
+    assert conn.listDomainsID() == [conn.lookupByName("test").ID()]
     dom.undefine()
 
 

@@ -14,6 +14,7 @@ import socket
 from libvirtcore.drivers.test.node import check_flags
 from libvirtcore.errors import report
 from libvirtcore.generated import constants as c
+from libvirtcore.version import LIBRARY_VERSION
 
 _MODEL = b"i686"
 _MEMORY_KIB = 3 * 1024 * 1024
@@ -126,7 +127,7 @@ class HostFacts:
         return 2
 
     def connect_get_lib_version(self) -> int:
-        return c.LIBVIR_VERSION_NUMBER
+        return LIBRARY_VERSION
 
     def connect_get_hostname(self) -> str:
         return socket.gethostname()
