@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """conf_file.py: libvirt's configuration file format, `name = value` lines.
 
-A value is a number, a text in ' or " or \"\"\", or a [list]. Where a name stands twice, the first wins.
+A value is a number, a text in ' or " or \"\"\", or a [list]. Where a name stands twice, the first
+wins.
 Called by: settings.py (libvirt.conf).
 Never: knows what a name means.
 """
@@ -18,7 +19,7 @@ from libvirtcore.generated import constants as c
 Value = int | str | Sequence["Value"]
 
 _NAME_START = frozenset(string.ascii_letters)
-_NAME_REST = frozenset(string.ascii_letters + string.digits + "_.")
+_NAME_REST = frozenset(string.ascii_letters + string.digits + "_")
 _BLANK = " \t"
 _BLANK_OR_EOL = " \t\r\n"
 
@@ -70,7 +71,7 @@ class _Parser:
 
     def name(self) -> str:
         start = self.at
-        if self.here not in _NAME_START and self.here != "_":
+        if self.here not in _NAME_START:
             self.fail("expecting a name")
         while self.here in _NAME_REST:
             self.at += 1
@@ -92,7 +93,7 @@ class _Parser:
             return self.quoted(first)
         if first == "[":
             return self.items()
-        if first and first in "-0123456789":
+        if first and first in "+-0123456789":
             return self.number()
         self.fail("expecting a value")
 
@@ -130,7 +131,7 @@ class _Parser:
 
     def number(self) -> int:
         start = self.at
-        if self.here == "-":
+        if self.here and self.here in "+-":
             self.at += 1
         digits = self.at
         while self.here and self.here in "0123456789":

@@ -125,6 +125,6 @@ def connection_uri(name: str | None, flags: int, settings: Settings | None = Non
         raise report(
             c.VIR_ERR_NO_CONNECT,
             c.VIR_FROM_NONE,
-            f"URI '{uri}' does not include a driver name",
+            f"URI '{text}' does not include a driver name",
         )
     return uri

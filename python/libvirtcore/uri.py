@@ -26,7 +26,8 @@ _GRAMMAR = re.compile(
        (?P<server>\[[^\]/?\#]*\]|{_PLAIN}*)
        (?::(?P<port>[0-9]+))?
        (?=[/?\#]|$)
-    )?
+    |  (?!//)(?(scheme)|(?![^/?\#]*:))
+    )
     (?P<path>(?:{_PLAIN}|[:@/])*)
     (?:\?(?P<query>(?:{_PLAIN}|[:@/?])*))?
     (?:\#(?P<fragment>(?:{_PLAIN}|[:@/?])*))?
@@ -97,7 +98,8 @@ class Uri:
         if self.user:
             parts.append(quote(self.user, safe=_USER_SAFE) + "@")
         if self.server:
-            parts.append(f"[{self.server}]" if ":" in self.server else quote(self.server, safe=_HOST_SAFE))
+            name = quote(self.server, safe=_HOST_SAFE)
+            parts.append(f"[{self.server}]" if ":" in self.server else name)
             if self.port:
                 parts.append(f":{self.port}")
         parts.append(quote(self.path, safe=_PATH_SAFE))
@@ -114,7 +116,7 @@ def format_params(params: tuple[Param, ...]) -> str:
 
 
 def parse_params(query: str) -> tuple[Param, ...]:
-    """Take a query apart at `&`; a part without `=` has the value "", one without a name is dropped."""
+    """Take a query apart at `&`. No `=` means the value ""; a part without a name is dropped."""
     params = []
     for part in query.split("&"):
         name, _, value = part.partition("=")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """families.py: the event families and, by event id, the dispatcher that shows an event to Python.
 
-A dispatcher is a method of virConnect; it is called with the object's handle, the event's
+A dispatcher is a method of virConnect (those named `_deliver_` first change how arguments look, and
+call the public one); it is called with the object's handle, the event's
 arguments in the order of the wire, and the dict that carries the user's callback.
 Called by: events.state, api.events, drivers.remote.events. Never: holds state.
 """
@@ -22,7 +23,7 @@ DISPATCHERS: dict[str, tuple[str, ...]] = {
         "_dispatchDomainEventRTCChangeCallback",
         "_dispatchDomainEventWatchdogCallback",
         "_dispatchDomainEventIOErrorCallback",
-        "_dispatchDomainEventGraphicsCallback",
+        "_deliver_graphics",  # makes dicts of the addresses
         "_dispatchDomainEventIOErrorReasonCallback",
         "_dispatchDomainEventGenericCallback",  # control error
         "_dispatchDomainEventBlockJobCallback",
@@ -34,11 +35,11 @@ DISPATCHERS: dict[str, tuple[str, ...]] = {
         "_dispatchDomainEventPMSuspendDiskCallback",
         "_dispatchDomainEventDeviceRemovedCallback",
         "_dispatchDomainEventBlockJobCallback",  # block job 2
-        "_dispatchDomainEventTunableCallback",
+        "_deliver_tunable",  # makes a dict of the parameters
         "_dispatchDomainEventAgentLifecycleCallback",
         "_dispatchDomainEventDeviceAddedCallback",
         "_dispatchDomainEventMigrationIterationCallback",
-        "_dispatchDomainEventJobCompletedCallback",
+        "_deliver_job_completed",  # the same
         "_dispatchDomainEventDeviceRemovalFailedCallback",
         "_dispatchDomainEventMetadataChangeCallback",
         "_dispatchDomainEventBlockThresholdCallback",

@@ -47,7 +47,17 @@ def event_state(conn: ConnectHandle) -> EventState:
 class Registration:
     """One callback. `key` names the only object it wants to hear of, None means all."""
 
-    __slots__ = ("deleted", "deliver", "event_id", "family", "id", "key", "legacy", "matches", "token")
+    __slots__ = (
+        "deleted",
+        "deliver",
+        "event_id",
+        "family",
+        "id",
+        "key",
+        "legacy",
+        "matches",
+        "token",
+    )
 
     def __init__(
         self,
@@ -135,11 +145,12 @@ class EventState:
             entry.matches = _name_filter(*event_id)
         with self._lock:
             for other in self._registrations + self._reserved:
-                if (
-                    family != "qemu_monitor"
-                    and (other.family, other.event_id, other.key, other.legacy)
-                    == (family, event_id, entry.key, legacy)
-                ):
+                if family != "qemu_monitor" and (
+                    other.family,
+                    other.event_id,
+                    other.key,
+                    other.legacy,
+                ) == (family, event_id, entry.key, legacy):
                     raise report(
                         VIR_ERR_INVALID_ARG, VIR_FROM_NONE, "event callback already tracked"
                     )

@@ -17,7 +17,7 @@ def _wants_pure() -> bool:
     if os.environ.get("LIBVIRTCORE_PURE", "") not in ("", "0"):
         return True
     try:
-        import libvirtcore.core  # noqa: F401
+        import libvirtcore.core
     except ImportError:
         return True
     return False

@@ -17,13 +17,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from libvirtcore import log
 from libvirtcore.errors import VirError
 from libvirtcore.generated.constants import (
     VIR_ERR_INTERNAL_ERROR,
+    VIR_ERR_INVALID_ARG,
     VIR_ERR_OPERATION_TIMEOUT,
 )
 from libvirtcore.generated.limits import VIR_NET_MESSAGE_NUM_FDS_MAX
 from libvirtcore.generated.tables import PROGRAMS, TYPE_NET_ERROR
+from libvirtcore.rpc import pure_frame as wire
 from libvirtcore.rpc.pure_calls import Call
 from libvirtcore.rpc.pure_connection import Connection, close_all, failure, system_failure
 from libvirtcore.rpc.pure_decode import decode
@@ -33,15 +36,13 @@ from libvirtcore.rpc.pure_stream import Stream
 from libvirtcore.rpc.pure_turns import Deadline
 from libvirtcore.rpc.tables_model import Procedure, Program
 
-from libvirtcore import log
-from libvirtcore.rpc import pure_frame as wire
-
 
 def find_procedure(program: int, proc: int) -> tuple[Program, Procedure]:
     known = PROGRAMS.get(program)
     procedure = known.procedures[proc] if known and 0 < proc < len(known.procedures) else None
     if known is None or procedure is None:
-        raise rpc_error(f"unknown procedure {proc} of program {program}")
+        text = f"program 0x{program:08x} has no procedure {proc}"
+        raise failure(VIR_ERR_INTERNAL_ERROR, text)
     return known, procedure
 
 
@@ -90,7 +91,7 @@ class Client(Connection):
         with self.lock:
             call = self._submitted.pop(serial, None)
         if call is None:
-            raise failure(VIR_ERR_INTERNAL_ERROR, f"no submitted call with serial {serial}")
+            raise failure(VIR_ERR_INVALID_ARG, f"no call with serial {serial} was submitted")
         value, fds = self._result(call, Deadline.after(timeout))
         close_all(fds)
         return value
@@ -99,7 +100,10 @@ class Client(Connection):
         """Wake the callers of one thread, or all, with OPERATION_ABORTED; how many there were."""
         self.check_process()
         with self.lock:
-            return self._turns.cancel(thread_id)
+            count = self._turns.cancel(thread_id)
+            if count and self._turns.reading:
+                self._wire.ring()
+            return count
 
     def open_stream(
         self,
@@ -194,7 +198,7 @@ class Client(Connection):
             limit = VIR_NET_MESSAGE_NUM_FDS_MAX
             raise rpc_error(f"Too many FDs to send {len(fds)}, expected {limit} maximum")
         if fds and not self._wire.passes_fds:
-            text = "FD passing is not supported by this connection"
+            text = "Sending file descriptors is not supported on this socket"
             raise failure(VIR_ERR_INTERNAL_ERROR, text)
         copies: list[int] = []
         for fd in fds:
@@ -202,7 +206,7 @@ class Client(Connection):
                 copies.append(os.dup(fd))
             except OSError as error:
                 close_all(copies)
-                raise system_failure(f"Unable to copy FD {fd}", error.errno or 0) from None
+                raise system_failure(f"Cannot duplicate FD {fd}", error.errno or 0) from None
         return copies
 
     def _result(self, call: Call, deadline: Deadline) -> tuple[Any, list[int]]:

@@ -32,14 +32,13 @@ from libvirtcore.generated.constants import (
     VIR_FROM_RPC,
 )
 from libvirtcore.generated.tables import PROGRAMS
+from libvirtcore.rpc import pure_frame as wire
+from libvirtcore.rpc import pure_keepalive as alive
 from libvirtcore.rpc.pure_calls import Calls
 from libvirtcore.rpc.pure_decode import decode
 from libvirtcore.rpc.pure_frame import Frame, FrameReader, rpc_error
 from libvirtcore.rpc.pure_socket import Wire
 from libvirtcore.rpc.pure_turns import CANCELLED, TIMEOUT, Deadline, Turns
-
-from libvirtcore.rpc import pure_frame as wire
-from libvirtcore.rpc import pure_keepalive as alive
 
 if TYPE_CHECKING:
     from libvirtcore.rpc.pure_stream import Stream
@@ -91,7 +90,7 @@ class Connection:
         self._forks = _forks
         self._process = os.getpid()
         self._wire = Wire(fd)
-        self._turns = Turns(self.lock, self._serve, self._notify, self._wire.ring)
+        self._turns = Turns(self.lock)
         self._frames = FrameReader()
         self._calls = Calls(max_in_flight)
         self._keepalive = alive.Keepalive()
@@ -116,7 +115,7 @@ class Connection:
         """Read what is there, or wait for it; False when the connection is closed."""
         self.check_process()
         if self.closed is None:
-            self._turns.pump(timeout)
+            self._turns.pump(self, timeout)
         return self.closed is None
 
     def next_event(self) -> tuple[int, int, Any] | None:
@@ -174,7 +173,7 @@ class Connection:
 
     def wait_until(self, ready: Callable[[], bool], deadline: Deadline, what: str) -> None:
         """Wait, reading for all if nobody else does. Raises TIMEOUT, ABORTED, KeyboardInterrupt."""
-        outcome = self._turns.wait(ready, deadline)
+        outcome = self._turns.wait(self, ready, deadline)
         if outcome == TIMEOUT:
             text = f"{what} was not answered within {deadline.millis} ms"
             raise failure(VIR_ERR_OPERATION_TIMEOUT, text)
@@ -209,9 +208,9 @@ class Connection:
         """Report what happened since the last time. Called without the lock."""
         if self._news:
             self._news = False
-            self._notify()
+            self.notify()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
         if self.on_activity is None:
             return
         try:
@@ -221,7 +220,7 @@ class Connection:
 
     # --- reading: one thread at a time ------------------------------------------------------------
 
-    def _serve(self, seconds: float | None) -> bool:
+    def serve(self, seconds: float | None) -> bool:
         """Wait for the socket once, take what came, act on it; whether there is news to tell."""
         with self.lock:
             if self.closed:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from libvirtcore.generated.limits import REMOTE_STRING_MAX
 from libvirtcore.generated.tables import TYPES
+from libvirtcore.rpc import pure_types as t
 from libvirtcore.rpc.pure_types import (
     CodecError,
     above,
@@ -24,8 +25,6 @@ from libvirtcore.rpc.pure_types import (
     payload_error,
     run_code,
 )
-
-from libvirtcore.rpc import pure_types as t
 
 Writer = Callable[[bytearray, Any], None]
 

@@ -79,9 +79,13 @@ def rpc_error(text: str) -> VirError:
 
 
 class FrameReader:
-    """Collects bytes and descriptors; gives messages. After an error it gives nothing more."""
+    """Collects bytes and descriptors; gives messages. After an error it gives nothing more.
 
-    def __init__(self) -> None:
+    In a recorded stream the descriptors are missing: `recorded` takes their bytes alone.
+    """
+
+    def __init__(self, recorded: bool = False) -> None:
+        self._recorded = recorded
         self._bytes = bytearray()
         self._pos = 0
         self._fds: deque[int] = deque()
@@ -101,6 +105,11 @@ class FrameReader:
                 raise rpc_error(f"{unclaimed} descriptors came that belong to no message")
         return frame
 
+    @property
+    def left(self) -> int:
+        """Bytes of a message that is not whole yet."""
+        return len(self._bytes) - self._pos
+
     def close(self) -> None:
         """Forget what is left; close descriptors that no message took."""
         self._bytes.clear()
@@ -109,7 +118,7 @@ class FrameReader:
             os.close(self._fds.popleft())
 
     def _next(self) -> Frame | None:
-        left = len(self._bytes) - self._pos
+        left = self.left
         if left < VIR_NET_MESSAGE_LEN_MAX:
             return None
         (length,) = _LENGTH.unpack_from(self._bytes, self._pos)
@@ -125,12 +134,14 @@ class FrameReader:
             start += 4
         if len(self._bytes) < end + count:
             return None
-        if len(self._fds) < count:
+        if self._recorded:
+            self._fds.clear()
+        elif len(self._fds) < count:
             raise rpc_error(f"{count} descriptors were announced, {len(self._fds)} came")
         self._pos = end + count
         with memoryview(self._bytes) as view:
             payload = bytes(view[start:end])
-        fds = tuple(self._fds.popleft() for _ in range(count))
+        fds = tuple(self._fds.popleft() for _ in range(count) if self._fds)
         return Frame(program, version, proc, kind, serial, status, payload, fds)
 
     def _descriptor_count(self, start: int, end: int) -> int:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated.constants import (
+    VIR_ERR_INVALID_ARG,
     VIR_ERR_OPERATION_FAILED,
     VIR_ERR_RPC,
     VIR_FROM_RPC,
-    VIR_FROM_STREAMS,
 )
 from libvirtcore.generated.limits import VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX
 from libvirtcore.generated.tables import TYPE_NET_ERROR, TYPE_STREAM_HOLE
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from libvirtcore.rpc.pure_connection import Connection
 
 PIECE = VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX  # the most that every daemon takes in one message
-UNSENT_MAX = 4 * PIECE  # a sender waits while more than this is unsent
 QUEUED_MAX = 256 << 20  # data that nobody reads: beyond, the stream is aborted
 _AT_ONCE = 1 << 20  # the most that one recv gives
 BLOCKED, HOLE = -2, -3
@@ -66,16 +65,19 @@ class Stream:
     # --- for users --------------------------------------------------------------------------------
 
     def send(self, data: bytes, nonblock: bool = False) -> int:
-        """Queue data for the peer; the bytes taken, or BLOCKED when not even one piece fits."""
+        """Send data; the bytes taken, or BLOCKED when none could be without waiting."""
         deadline = Deadline.after(self.timeout)
         taken = 0
         while taken < len(data):
-            if nonblock and not self._has_room():
-                return taken or BLOCKED
-            self._wait(self._has_room, deadline)
+            if nonblock and not self._is_sent():
+                self._connection.pump(0)
+                if not self._is_sent():
+                    return taken or BLOCKED
             piece = bytes(data[taken : taken + PIECE])
             self._post(STREAM, piece)
             taken += len(piece)
+            if not nonblock:
+                self._wait(self._is_sent, deadline)
         return taken
 
     def recv(self, n: int, nonblock: bool = False, stop_at_hole: bool = False) -> bytes | int:
@@ -92,8 +94,10 @@ class Stream:
 
     def send_hole(self, length: int, flags: int = 0) -> None:
         """Tell the peer that `length` bytes of zeros come next."""
-        self._wait(self._has_room, Deadline.after(self.timeout))
+        if length < 0:
+            raise report(VIR_ERR_INVALID_ARG, VIR_FROM_RPC, f"hole of {length} bytes")
         self._post(STREAM_HOLE, encode(TYPE_STREAM_HOLE, (length, flags)))
+        self._wait(self._is_sent, Deadline.after(self.timeout))
 
     def recv_hole(self) -> int:
         """The length of the hole that is next, which is skipped; 0 when data is next."""
@@ -122,7 +126,7 @@ class Stream:
             mask |= FAILED
         if self._connection.closed or self._over:
             mask |= HANGUP
-        elif self._has_room():
+        elif self._is_sent():
             mask |= WRITABLE
         return mask
 
@@ -196,7 +200,7 @@ class Stream:
         self._queued += size
 
     def _fail(self, text: str) -> None:
-        self._error = self._error or report(VIR_ERR_RPC, VIR_FROM_STREAMS, text)
+        self._error = self._error or report(VIR_ERR_RPC, VIR_FROM_RPC, text)
         self._queue.clear()
         self._queued = 0
 
@@ -212,8 +216,8 @@ class Stream:
             raise report(VIR_ERR_OPERATION_FAILED, VIR_FROM_RPC, "stream is closed")
         self._connection.check_open()
 
-    def _has_room(self) -> bool:
-        return self._connection.unsent < UNSENT_MAX
+    def _is_sent(self) -> bool:
+        return self._connection.unsent == 0
 
     def _has_data(self) -> bool:
         return bool(self._queue) or self._ended
@@ -246,6 +250,7 @@ class Stream:
             raise copy.copy(error)
 
     def _post(self, kind: int, payload: bytes) -> None:
+        self._connection.check_process()
         with self._connection.lock:
             self._check()
             self._connection.post(self._head._replace(type=kind, payload=payload))

@@ -4,8 +4,7 @@
 Whoever finds nobody reading takes the turn and serves the socket once; all others sleep until their
 bell rings. Who leaves gives the turn to the next sleeper. So no thread of our own is needed, and
 an interrupted, timed out or cancelled caller never takes the turn away with it.
-Called by: pure_client, pure_stream. Calls: `serve` (waits for the socket once and acts on it; true
-when the owner should be notified) and `notify`, both without the lock.
+Called by: pure_connection. Calls: the Server's two methods.
 Never: touches a descriptor; knows a message.
 """
 
@@ -14,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 READY, CANCELLED, TIMEOUT = "ready", "cancelled", "timeout"
 
@@ -53,20 +52,21 @@ class _Waiter:
                 pass
 
 
+class Server(Protocol):
+    """Whose socket it is. Both are called without the lock, by the thread whose turn it is."""
+
+    def serve(self, seconds: float | None) -> bool:
+        """Wait for the socket once and act on it; whether there is news to tell."""
+
+    def notify(self) -> None:
+        """Tell the owner."""
+
+
 class Turns:
     """`lock` guards the waiters and everything that `ready` looks at."""
 
-    def __init__(
-        self,
-        lock: threading.Lock,
-        serve: Callable[[float | None], bool],
-        notify: Callable[[], None],
-        wake: Callable[[], None],
-    ) -> None:
+    def __init__(self, lock: threading.Lock) -> None:
         self._lock = lock
-        self._serve = serve
-        self._notify = notify
-        self._wake = wake
         self._waiters: list[_Waiter] = []
         self._reader: _Waiter | None = None
 
@@ -74,7 +74,7 @@ class Turns:
     def reading(self) -> bool:
         return self._reader is not None
 
-    def wait(self, ready: Callable[[], bool], deadline: Deadline) -> str:
+    def wait(self, server: Server, ready: Callable[[], bool], deadline: Deadline) -> str:
         """Wait until `ready()`, which is called under the lock. Raises KeyboardInterrupt."""
         waiter = _Waiter(cancellable=True)
         try:
@@ -93,13 +93,13 @@ class Turns:
                     if self._reader is None:
                         self._reader = waiter
                 if self._reader is waiter:
-                    self._read(waiter, left)
+                    self._read(server, waiter, left)
                 else:
                     waiter.bell.acquire(timeout=-1 if left is None else left)
         finally:
             self._leave(waiter)
 
-    def pump(self, seconds: float) -> None:
+    def pump(self, server: Server, seconds: float) -> None:
         """Serve once if nobody reads; else sleep until the one who does has news."""
         waiter = _Waiter(cancellable=False)
         try:
@@ -109,7 +109,7 @@ class Turns:
                 else:
                     self._waiters.append(waiter)
             if self._reader is waiter:
-                self._read(waiter, seconds)
+                self._read(server, waiter, seconds)
             elif seconds > 0:
                 waiter.bell.acquire(timeout=seconds)
         finally:
@@ -121,26 +121,27 @@ class Turns:
             waiter.ring()
 
     def cancel(self, thread: int | None) -> int:
-        """Wake the callers of one thread or of all; how many. Called under the lock."""
+        """Wake the sleepers of one thread or of all; how many there are, the reader included.
+
+        Called under the lock; the caller rings the reader out of its wait for the socket.
+        """
         count = 0
         for waiter in self._waiters:
             if waiter.cancellable and thread in (None, waiter.thread):
                 waiter.cancelled = True
                 waiter.ring()
                 count += 1
-        if count and self._reader is not None:
-            self._wake()
         return count
 
-    def _read(self, waiter: _Waiter, seconds: float | None) -> None:
+    def _read(self, server: Server, waiter: _Waiter, seconds: float | None) -> None:
         try:
-            news = self._serve(seconds)
+            news = server.serve(seconds)
         finally:
             self._give_up(waiter)
         if news:
             with self._lock:
                 self._pass_on(waiter)
-            self._notify()
+            server.notify()
 
     def _give_up(self, waiter: _Waiter) -> None:
         with self._lock:

@@ -33,8 +33,8 @@ class Child:
         self._owner = os.getpid()
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _DEAF_TO_INTERRUPT, "sh", *argv],
-            stdin=channel,
-            stdout=channel,
+            stdin=channel.fileno(),
+            stdout=channel.fileno(),
             stderr=subprocess.PIPE,
         )
         self._said = b""
@@ -66,8 +66,9 @@ class Child:
         if os.getpid() != self._owner:
             return
         process = self._process
-        for urge in (lambda: None, process.terminate, process.kill):
-            urge()
+        for urge in (None, process.terminate, process.kill):
+            if urge is not None:
+                urge()
             try:
                 process.wait(_GRACE_SECONDS)
                 break

@@ -61,7 +61,7 @@ class Credentials:
         return -1
 
     def obtain(self, kinds: Sequence[int]) -> dict[int, str]:
-        """The values of all `kinds` that are offered, asking once for those not yet known.
+        """Everything known, after asking once for those of `kinds` that are not yet.
 
         Raises: VirError (AUTH_FAILED) when the callback gives up.
         """
@@ -76,7 +76,7 @@ class Credentials:
             for kind, question in zip(asked, questions, strict=True):
                 if question[4] is not None:
                     self._known[kind] = str(question[4])
-        return {kind: self._known[kind] for kind in kinds if kind in self._known}
+        return dict(self._known)
 
 
 def _unpack(auth: Any) -> tuple[frozenset[int], Any, Any]:

@@ -47,7 +47,8 @@ from libvirtcore.uri import Uri
 if TYPE_CHECKING:
     from libvirtcore.handles import ConnectHandle, DomainHandle, StreamHandle
 
-_OPEN, _CLOSE, _GET_TYPE, _SUPPORTS_FEATURE, _GET_URI, _IS_SECURE, _RENAME = 1, 2, 3, 60, 110, 149, 358
+_OPEN, _CLOSE, _GET_TYPE, _SUPPORTS_FEATURE = 1, 2, 3, 60  # procedures
+_GET_URI, _IS_SECURE, _RENAME = 110, 149, 358
 _FEATURE_REMOTE = 2  # answered here
 _FEATURE_KEEPALIVE = 10
 _FEATURE_EVENT_CALLBACK = 14
@@ -151,9 +152,13 @@ class RemoteDriver(
     def _call_fds(
         self, program: int, procedure: int, args: Any, fds: Sequence[int]
     ) -> tuple[Any, list[int]]:
-        return self.client.call_fds(
-            program, procedure, args, fds, remaining(self.default_timeout)
-        )
+        try:
+            return self.client.call_fds(  # type: ignore[no-any-return]
+                program, procedure, args, fds, remaining(self.default_timeout)
+            )
+        except VirError as error:
+            self._explain(error)
+            raise
 
     def _call_stream(
         self, program: int, proc: int, args: tuple[Any, ...], handle: StreamHandle
@@ -170,7 +175,7 @@ class RemoteDriver(
 
     def submit(self, program: int, procedure: int, args: Any) -> int:
         """Send a call; `wait` fetches its reply by the serial."""
-        return self.client.submit(program, procedure, args)
+        return self.client.submit(program, procedure, args)  # type: ignore[no-any-return]
 
     def wait(self, serial: int, timeout: float | None) -> Any:
         try:
@@ -181,7 +186,7 @@ class RemoteDriver(
 
     def cancel(self, thread_id: int | None = None) -> int:
         """Wake the callers of a thread, or all; they get OPERATION_ABORTED. Returns how many."""
-        return self.client.cancel(thread_id)
+        return self.client.cancel(thread_id)  # type: ignore[no-any-return]
 
     def _explain(self, error: VirError) -> None:
         """Put what ssh said into the error of a connection that broke."""

@@ -29,7 +29,7 @@ from libvirtcore.events.families import (
     STORAGE_POOL,
 )
 from libvirtcore.events.loop import ensure_loop, registered
-from libvirtcore.events.poll import READABLE
+from libvirtcore.events.poll import READABLE, WRITABLE
 from libvirtcore.events.state import event_state, object_key
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ PROGRAM_QEMU = 0x20008087
 FEATURE_REMOTE_EVENT_CALLBACK = 14  # the daemon numbers registrations and filters by object
 FEATURE_REMOTE_CLOSE_CALLBACK = 15  # the daemon tells when its own connection is lost
 
-BUSY_PAUSE_MS = 20  # how long the loop leaves the socket to callers that read for themselves
+# How long the loop leaves the socket to callers that read for themselves.
+PAUSE_MS, PAUSE_MAX_MS = 20, 160
 
 CLOSE_REASONS = {"error": 0, "eof": 1, "keepalive": 2, "client": 3}  # VIR_CONNECT_CLOSE_REASON_*
 
@@ -67,6 +68,7 @@ class EventsMixin:
 
     conn: ConnectHandle
     client: Client
+    default_timeout: float | None
 
     if TYPE_CHECKING:
 
@@ -88,7 +90,9 @@ class EventsMixin:
         self._streams: WeakSet[RemoteStream] = WeakSet()
         self._loop: Loop | None = None
         self._watch = -1
+        self._watched = 0  # what the loop waits for
         self._pause_timer = -1
+        self._pause_ms = PAUSE_MS
         self._keepalive_timer = -1
         self._attaching = allocate_lock()
         self.client.on_activity = self._on_activity
@@ -108,6 +112,7 @@ class EventsMixin:
                 return loop
             loop = ensure_loop()
             if self.client.closed is None:
+                self._watched = READABLE
                 self._watch = loop.add_handle(self.client.fileno(), READABLE, self._readable)
                 self._pause_timer = loop.add_timeout(-1, self._pause_over)
             self._loop = loop
@@ -132,26 +137,46 @@ class EventsMixin:
         loop = self._loop
         if loop is None or watch != self._watch:
             return
-        if self.client.stats().get("in_flight"):
+        if self.client.stats()["in_flight"]:
             # A caller reads for itself and sees events on its way; being woken for each of its
             # replies would only slow it down.
+            self._watched = 0
             loop.update_handle(watch, 0)
-            loop.update_timeout(self._pause_timer, BUSY_PAUSE_MS)
-            return
-        self._pump()
+            self._pause_ms = PAUSE_MS
+            loop.update_timeout(self._pause_timer, self._pause_ms)
+        else:
+            self._pump()
 
     def _pause_over(self, timer: int, _opaque: object) -> None:
         loop = self._loop
         if loop is None or timer != self._pause_timer:
             return
-        if self.client.stats().get("in_flight"):
-            return  # the timer fires again
-        loop.update_timeout(timer, -1)
-        loop.update_handle(self._watch, READABLE)
+        self._pump()  # a call may be under way that nobody waits for yet
+        if self.client.closed is not None:
+            return
+        if self.client.stats()["in_flight"]:
+            if self._pause_ms < PAUSE_MAX_MS:
+                self._pause_ms *= 2
+                loop.update_timeout(timer, self._pause_ms)
+        else:
+            loop.update_timeout(timer, -1)
+            self._watch_socket()
 
     def _pump(self) -> None:
         if not self.client.pump(0.0):
             self._on_activity()
+        elif self._watched:
+            self._watch_socket()
+
+    def _watch_socket(self) -> None:
+        """Wait for what comes, and for room when something is left to be sent."""
+        loop, watch = self._loop, self._watch
+        if loop is None or watch < 0:
+            return
+        wanted = READABLE | WRITABLE if self.client.wants_write else READABLE
+        if wanted != self._watched:
+            self._watched = wanted
+            loop.update_handle(watch, wanted)
 
     def _events_keepalive(self, interval: int, count: int) -> None:
         """Send keepalive probes from the loop; `interval` <= 0 only stops ours."""

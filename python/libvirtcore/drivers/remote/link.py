@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """link.py: a connected transport, as the RPC client gets it.
 
-Whatever the way to the daemon, the client is handed one stream descriptor. `Link` keeps what belongs
-to that descriptor besides: a child process, a pump thread, and what they have to say when it breaks.
+Whatever the way to the daemon, the client is handed one stream descriptor. `Link` keeps what
+belongs to that descriptor besides: a child process, a pump thread, and what they have to say when
+it breaks.
 Called by: transport.py and the transports (make them), driver.py (uses and closes them).
 Never: reads or writes the descriptor.
 """

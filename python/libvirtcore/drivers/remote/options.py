@@ -89,7 +89,9 @@ def transport_of(uri: Uri | None) -> Transport:
     for known in TRANSPORTS:
         if known == uri.transport:
             if known == "unix" and uri.server:
-                raise invalid(f"using unix socket and remote server '{uri.server}' is not supported.")
+                raise invalid(
+                    f"using unix socket and remote server '{uri.server}' is not supported."
+                )
             return known
     raise invalid(
         "remote_open: transport in URL not recognised (should be "

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
-from libvirtcore.drivers.remote.credentials import Credentials
+from libvirtcore.drivers.remote.credentials import PASSPHRASE, Credentials
 from libvirtcore.drivers.remote.failure import RPC, auth_failed
 from libvirtcore.drivers.remote.link import Link
 from libvirtcore.drivers.remote.sasl_digest import DigestMd5
@@ -40,18 +41,26 @@ def choose(
         if wanted not in offered:
             raise auth_failed(f"SASL mechanism {wanted} not supported by server")
         offered = [wanted]
-    for mechanism in (*_PREFERRED, *(_ON_REQUEST if wanted is not None else ())):
-        if (
-            mechanism.name in offered
-            and (link.secure or mechanism.layer)
-            and all(credentials.offers(kind) for kind in mechanism.needs)
-        ):
-            return mechanism
-    raise auth_failed(
+    possible = [
+        mechanism
+        for mechanism in (*_PREFERRED, *(_ON_REQUEST if wanted is not None else ()))
+        if mechanism.name in offered
+        and (link.secure or mechanism.layer)
+        and all(credentials.offers(kind) for kind in mechanism.needs)
+    ]
+    if len(possible) > 1 and possible[0] is Gssapi and find_spec("gssapi") is None:
+        del possible[0]
+    if possible:
+        return possible[0]
+    error = auth_failed(
         "Failed to start SASL negotiation: -4 (SASL(-4): no mechanism available: "
-        f"No worthy mechs found)",
+        "No worthy mechs found)",
         RPC,
     )
+    error.str3 = f"the server offers {', '.join(offered) or 'nothing'}"
+    if not link.secure:
+        error.str3 += "; without TLS only GSSAPI may be used"
+    raise error
 
 
 def authenticate(call: Call, link: Link, wanted: str | None, credentials: Credentials) -> None:
@@ -63,6 +72,10 @@ def authenticate(call: Call, link: Link, wanted: str | None, credentials: Creden
     offered = [name for name in re.split(r"[,\s]+", names) if name]
     kind = choose(offered, wanted, link, credentials)
     values = credentials.obtain(kind.wants)
+    for need in kind.needs:
+        if not values.get(need, "").strip():
+            what = "password" if need == PASSPHRASE else "authentication name"
+            raise auth_failed(f"Failed to start SASL negotiation: no {what} was given", RPC)
     if kind is Gssapi:
         mechanism: Mechanism = Gssapi(values, link.peer, encrypt=not link.secure)
     else:

@@ -13,7 +13,7 @@ import hmac
 import re
 import secrets
 
-from libvirtcore.drivers.remote.credentials import AUTHNAME, PASSPHRASE, REALM, USERNAME
+from libvirtcore.drivers.remote.credentials import REALM
 from libvirtcore.drivers.remote.sasl_mechanism import Mechanism, refuse
 
 _DIRECTIVE = re.compile(rb'\s*([a-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))\s*(?:,|\Z)', re.I)
@@ -43,7 +43,6 @@ def _quote(value: bytes) -> bytes:
 
 class DigestMd5(Mechanism):
     name = "DIGEST-MD5"
-    wants = (USERNAME, AUTHNAME, PASSPHRASE, REALM)
 
     def __init__(self, credentials: dict[int, str], host: str) -> None:
         super().__init__(credentials, host)
@@ -87,7 +86,8 @@ class DigestMd5(Mechanism):
 
         self._expected = proof(b"")
         fields = [b"username=" + _quote(user), b"realm=" + _quote(realm)]
-        fields += [b"nonce=" + _quote(nonce), b"cnonce=" + _quote(cnonce), b"nc=00000001", b"qop=auth"]
+        fields += [b"nonce=" + _quote(nonce), b"cnonce=" + _quote(cnonce)]
+        fields += [b"nc=00000001", b"qop=auth"]
         fields += [b"digest-uri=" + _quote(uri), b"response=" + proof(b"AUTHENTICATE")]
         if "charset" in facts:
             fields.insert(0, b"charset=utf-8")

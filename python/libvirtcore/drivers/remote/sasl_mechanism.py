@@ -35,7 +35,7 @@ class Mechanism:
     def step(self, challenge: bytes) -> bytes:
         """The answer to a message of the server.
 
-        Raises: VirError (AUTH_FAILED) when the message is wrong or the server is not who it should be.
+        Raises: VirError (AUTH_FAILED) when the message is wrong or the server an impostor.
         """
         raise NotImplementedError
 

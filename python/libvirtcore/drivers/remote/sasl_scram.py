@@ -25,7 +25,9 @@ _FORBIDDEN = (
     stringprep.in_table_c4, stringprep.in_table_c5, stringprep.in_table_c6,
     stringprep.in_table_c7, stringprep.in_table_c8, stringprep.in_table_c9,
 )  # fmt: skip
-_CHALLENGE = re.compile(rb"r=(?P<nonce>[!-+\--~]+),s=(?P<salt>[A-Za-z0-9+/=]+),i=(?P<count>[0-9]{1,9})(?:,.*)?")
+_CHALLENGE = re.compile(
+    rb"r=(?P<nonce>[!-+\--~]+),s=(?P<salt>[A-Za-z0-9+/=]+),i=(?P<count>[0-9]{1,9})(?:,.*)?"
+)
 
 
 def saslprep(text: str) -> str:
@@ -56,8 +58,6 @@ class Scram(Mechanism):
     digest: ClassVar[str] = ""
 
     def start(self) -> bytes:
-        if not self.user.strip():
-            raise refuse("no authentication name was given")
         self.nonce = self.make_nonce()
         authorize = f"a={_escape(saslprep(self.authorize_as))}" if self.authorize_as else ""
         self._header = f"n,{authorize},".encode()
@@ -87,7 +87,7 @@ class Scram(Mechanism):
             raise refuse(f"{self.name}: the server answered somebody else")
         count = int(match["count"])
         if not 0 < count <= _ITERATIONS_MAX:
-            raise refuse(f"{self.name}: {count} iterations, from 1 to {_ITERATIONS_MAX} are allowed")
+            raise refuse(f"{self.name}: {count} iterations asked, at most {_ITERATIONS_MAX} done")
         try:
             salt = base64.b64decode(match["salt"], validate=True)
         except binascii.Error:

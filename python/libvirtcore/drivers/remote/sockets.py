@@ -57,5 +57,5 @@ def find_daemon(name: str) -> str | None:
     if folder:
         path = os.path.join(folder, name) if os.path.isdir(folder) else folder
         return path if os.access(path, os.X_OK) else None
-    search = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"))
-    return shutil.which(name, path=search)
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(name, path=f"{path}:/usr/local/sbin:/usr/sbin:/sbin")

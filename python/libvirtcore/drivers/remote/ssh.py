@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ssh.py: reach a daemon through the user's own `ssh`, so that keys, agents and ~/.ssh/config work.
 
-At the far end virt-ssh-helper finds the right socket; where it is missing, netcat goes to the one that
-this side thinks right. The transports +libssh and +libssh2 take the same way.
+At the far end virt-ssh-helper finds the right socket; where it is missing, netcat goes to the one
+that this side thinks right. The transports +libssh and +libssh2 take the same way.
 Called by: transport.py. Calls: child.py, sockets.py.
 Never: sees a password or a key.
 """

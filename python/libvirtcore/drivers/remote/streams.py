@@ -10,6 +10,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any
 
+from libvirtcore.deadline import remaining
 from libvirtcore.errors import VirError, report
 from libvirtcore.events.poll import (
     ERROR,
@@ -50,7 +51,7 @@ class RemoteStream:
         self._stream = stream
         self._nonblock = nonblock
         self._sparse = sparse
-        self._closed = False
+        self.closed = False
         self._lock = allocate_lock()
         self._loop: Loop | None = None
         self._timer = -1
@@ -63,7 +64,10 @@ class RemoteStream:
     def send(self, data: bytes) -> int:
         """Bytes taken, or -2 when a non-blocking stream cannot take any now."""
         self._check_open()
-        return self._stream.send(data, self._nonblock)
+        taken = self._stream.send(data, self._nonblock)
+        if self._nonblock:
+            self._driver._watch_socket()  # what the socket did not take goes out from the loop
+        return taken
 
     def recv(self, nbytes: int) -> bytes | int:
         """Data, b"" at the end, or -2 when a non-blocking stream has none now."""
@@ -112,7 +116,7 @@ class RemoteStream:
         try:
             self._stream.finish()
         finally:
-            self._closed = True
+            self.closed = True
 
     def abort(self) -> None:
         """End the stream at once."""
@@ -121,21 +125,22 @@ class RemoteStream:
         try:
             self._stream.abort()
         finally:
-            self._closed = True
+            self.closed = True
 
     def free(self) -> None:
         """The virStream is gone: a stream that was neither finished nor aborted is aborted."""
         self._stop_events()
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             try:
                 self._stream.abort()
             except VirError:
                 pass  # the connection is gone, and the stream with it
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise report(VIR_ERR_OPERATION_FAILED, VIR_FROM_RPC, "stream is closed")
+        self._stream.timeout = remaining(self._driver.default_timeout)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -175,7 +180,7 @@ class RemoteStream:
             self._rearm()
 
     def _possible(self) -> int:
-        if self._closed:
+        if self.closed:
             return 0
         mask = self._stream.poll()
         return mask & (self._events & (READABLE | WRITABLE) | ERROR | HANGUP)
@@ -218,12 +223,15 @@ class StreamsMixin:
 
     if TYPE_CHECKING:
         client: Any
+        default_timeout: float | None
 
     def _call_stream(
         self, program: int, proc: int, args: tuple[Any, ...], handle: StreamHandle
     ) -> tuple[Any, ...] | None:
         """Make a call that opens a stream, and attach the stream to its handle."""
-        stream = self.client.open_stream(program, proc, args)
+        stream = self.client.open_stream(
+            program, proc, args, timeout=remaining(self.default_timeout)
+        )
         sparse = proc in (PROC_STORAGE_VOL_UPLOAD, PROC_STORAGE_VOL_DOWNLOAD) and bool(
             args[-1] & SPARSE_STREAM
         )

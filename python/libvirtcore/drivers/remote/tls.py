@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """tls.py: TLS by Python's `ssl`, outside the C core.
 
-The server's certificate is checked against the CA file and the host name; our own one is shown where
-there is one. After the handshake the server sends one byte, 1, when it accepts us. Then the kernel
-encrypts where it can, and a pump thread everywhere else.
+The server's certificate is checked against the CA file and the host name; our own one is shown
+where there is one. After the handshake the server sends one byte, 1, when it accepts us. Then the
+kernel encrypts where it can, and a pump thread everywhere else.
 Called by: transport.py. Calls: tcp.py, tls_files.py, pump.py.
 Never: asks for a pass phrase.
 """
@@ -66,7 +66,7 @@ def _reason(fault: Exception) -> str:
         return "The connection ended."
     if isinstance(fault, ssl.SSLError) and fault.reason:
         return fault.reason.replace("_", " ").capitalize() + "."
-    return str(fault)
+    return (isinstance(fault, OSError) and fault.strerror) or str(fault)
 
 
 def _read_verdict(secured: ssl.SSLSocket) -> None:

@@ -31,7 +31,9 @@ _VERSIONS = {
 _MODERN = frozenset(("VERS-TLS1.2", "VERS-TLS1.3"))
 _NEVER = frozenset(("VERS-SSL3.0", "VERS-DTLS-ALL", "VERS-DTLS1.0", "VERS-DTLS1.2"))
 # GnuTLS priority words that ask for what the library does anyway, or close to it.
-_PLAIN_WORDS = frozenset(("NORMAL", "PERFORMANCE", "PFS", "SECURE128", "@SYSTEM", "@LIBVIRT,SYSTEM"))
+_PLAIN_WORDS = frozenset(
+    ("NORMAL", "PERFORMANCE", "PFS", "SECURE128", "@SYSTEM", "@LIBVIRT,SYSTEM")
+)
 _STRONG_WORDS = frozenset(("SECURE192", "SECURE256", "SUITEB192"))
 
 
@@ -46,7 +48,7 @@ class Files:
 
 
 def locate(pkipath: str | None) -> Files:
-    """Find the files as libvirt does; the CA file need not exist, the others are "" if they do not."""
+    """Find the files as libvirt does. Of those that do not exist only the CA file is named."""
     if pkipath is not None:
         return _existing(*(os.path.join(pkipath, name) for name in _NAMES))
     system = (
@@ -60,7 +62,8 @@ def locate(pkipath: str | None) -> Files:
     folder = os.path.join(os.path.expanduser("~"), ".pki", "libvirt")
     ca, crl, cert, key = (os.path.join(folder, name) for name in _NAMES)
     own_ca, own_pair = os.path.exists(ca), os.path.exists(cert) and os.path.exists(key)
-    return _existing(*((ca, crl) if own_ca else system[:2]), *((cert, key) if own_pair else system[2:]))
+    authority = (ca, crl) if own_ca else system[:2]
+    return _existing(*authority, *((cert, key) if own_pair else system[2:]))
 
 
 _NAMES = ("cacert.pem", "cacrl.pem", "clientcert.pem", "clientkey.pem")
@@ -124,7 +127,7 @@ def _load_pair(context: ssl.SSLContext, files: Files) -> None:
 def _check_pair(files: Files) -> None:
     """Our certificate must come from our CA: a server would refuse it without saying why.
 
-    Two TLS sessions talk in memory, each with our certificate; the one that plays the server judges.
+    Two TLS sessions talk in memory, each with our certificate; the one in the server's role judges.
     """
     judge = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     judge.load_verify_locations(files.ca)

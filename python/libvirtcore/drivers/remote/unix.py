@@ -51,7 +51,7 @@ def _attempt(path: str, tolerate: bool) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(deadline.remaining())
-        connection.connect(raw)
+        connection.connect(raw or b"\0" * (PATH_MAX + 1))  # no name at all would mean "any"
         connection.settimeout(None)
     except OSError as fault:
         connection.close()
@@ -78,7 +78,8 @@ def _start_and_connect(endpoint: Endpoint, options: Options) -> socket.socket:
             )
         _start(program)
         limit = deadline.remaining()
-        until = time.monotonic() + (_START_SECONDS if limit is None else min(_START_SECONDS, limit))
+        seconds = _START_SECONDS if limit is None else min(_START_SECONDS, limit)
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             connection = _attempt(endpoint.path, tolerate=True)
             if connection is not None:
@@ -105,7 +106,7 @@ def _start_lock(daemon: str) -> Iterator[None]:
 
 
 def _start(program: str) -> None:
-    """Run the daemon in a session of its own; it ends by itself when nobody has used it for a while.
+    """Run the daemon in a session of its own; it ends by itself when nobody uses it for a while.
 
     A shell in between makes the daemon a child of init, so that no zombie is left to this process.
     """

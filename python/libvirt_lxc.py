@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirt_lxc.py: what only the LXC driver offers.
+
+Called by: users. Calls: libvirtmod_lxc. Never: knows drivers.
+"""
+
+from __future__ import annotations
+
+import libvirtmod_lxc
+
+import libvirt
+from libvirtcore.generated.wrappers_libvirt_lxc import (
+    lxcEnterCGroup as lxcEnterCGroup,
+    lxcOpenNamespace as lxcOpenNamespace,
+)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""host.py: the door's functions about memory pages of the host.
+
+Called by: libvirtmod.
+Never: knows what a page size is good for.
+"""
+
+# ruff: noqa: N802
+
+from __future__ import annotations
+
+from typing import Any
+
+from libvirtcore.api import args as arg
+from libvirtcore.api.call import run
+from libvirtcore.errors import invalid_argument
+from libvirtcore.generated import api_table as row
+
+
+def _free_pages(driver: Any, _conn: Any, pages: list[int], start: int, *rest: int) -> Any:
+    if not pages:
+        facts = row.virNodeGetFreePages
+        message = f"npages in {facts.name} must not be zero"
+        raise invalid_argument(facts.name, "npages", message, facts.domain)
+    counts = driver.node_get_free_pages(pages, start, *rest)
+    return {
+        start + cell: dict(zip(pages, counts[at : at + len(pages)], strict=False))
+        for cell, at in enumerate(range(0, len(counts), len(pages)))
+    }
+
+
+def virNodeGetFreePages(
+    connect: Any, pages: Any, startCell: Any, maxCells: Any, flags: Any, /  # noqa: N803
+) -> Any:
+    if not isinstance(pages, list):
+        raise TypeError("pagesize must be list")
+    return run(
+        row.virNodeGetFreePages,
+        _free_pages,
+        connect,
+        [arg.u32(size) for size in pages],
+        arg.i32(startCell),
+        arg.u32(maxCells),
+        arg.u32(flags),
+    )
+
+
+def _alloc_pages(driver: Any, _conn: Any, pages: dict[int, int], *rest: int) -> Any:
+    return driver.node_alloc_pages(list(pages), list(pages.values()), *rest)
+
+
+def virNodeAllocPages(
+    connect: Any, pages: Any, startCell: Any, cellCount: Any, flags: Any, /  # noqa: N803
+) -> Any:
+    if not isinstance(pages, dict):
+        raise TypeError(f"pages must be dict, not {type(pages).__name__}")
+    if not pages:
+        raise LookupError("Need non-empty dictionary to pages attribute")
+    return run(
+        row.virNodeAllocPages,
+        _alloc_pages,
+        connect,
+        {arg.u32(size): arg.u64(count) for size, count in pages.items()},
+        arg.i32(startCell),
+        arg.u32(cellCount),
+        arg.u32(flags),
+    )
