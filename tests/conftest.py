@@ -23,11 +23,14 @@ MARKERS = (
 )
 
 
+# At import: the conftest.py of a folder named on the command line is read before any hook runs.
+if PYTHON.is_dir() and str(PYTHON) not in sys.path:  # absent where a wheel is tested
+    sys.path.insert(0, str(PYTHON))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    if PYTHON.is_dir() and str(PYTHON) not in sys.path:  # absent where a wheel is tested
-        sys.path.insert(0, str(PYTHON))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -5,7 +5,7 @@ How a step's value is compared is written beside the step in the script:
 `exact` (nothing written), `except-N` (exact but for item N), `unordered` (a list in any order),
 `shape` (types, lengths, dict keys, but not the leaves), `type` (type only), `any` (both succeeded
 or both failed the same way). Errors are compared whole, but for `error` (class and code only).
-Called by: the tests, tools/record_calls.py.
+Called by: the tests, play.py.
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ def _without(value: Any, index: int) -> Any:
 
 
 def _compare_errors(step: Step, expected: Outcome, actual: Outcome) -> tuple[str, Any, Any] | None:
+    if expected.error is not None and expected.error["type"] == "WorkerDied":
+        return "the measure itself died", expected.error, actual.error or actual.value
     if expected.error is None:
         return "raised", expected.value, (actual.error, actual.trace)
     if actual.error is None:

@@ -4,7 +4,7 @@
 A `Daemon` is one machine with both programs running. `uri(driver, transport)` gives the URI that
 reaches it from inside its network (all clients of the suite run there, see `Daemon.client`), and
 `socket` the path of its UNIX socket, which also works from outside.
-Called by: the fixtures of conftest.py, tools/try_daemon.py.
+Called by: the fixtures of conftest.py, play.py, tools/demo.
 Calls: machine.py, certificates.py.
 Never: reads or writes the system's own libvirt.
 """
@@ -163,8 +163,8 @@ class Daemon:
         return self.root / "run" / "libvirt" / "libvirt-sock-ro"
 
     def uri(self, driver: str = "qemu", transport: str = "unix") -> str:
-        """A URI for this daemon: driver qemu or test, transport unix, tcp or tls."""
-        path = {"qemu": "/system", "test": "/default"}[driver]
+        """A URI for this daemon: driver qemu, lxc or test, transport unix, tcp or tls."""
+        path = "/default" if driver == "test" else "/system"
         if transport == "unix":
             return f"{driver}+unix://{path}?socket={self.socket}"
         port = {"tcp": self.settings.tcp_port, "tls": self.settings.tls_port}[transport]
@@ -284,7 +284,9 @@ class Client:
 def clients() -> dict[str, Client]:
     """The real python3-libvirt, and ours on both cores."""
     base = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PYTHONHASHSEED": "0"}
-    ours = base | {"PYTHONPATH": f"{REPOSITORY / 'python'}"}
+    base["PYTHONDONTWRITEBYTECODE"] = "1"
+    base["PYTHONPATH"] = str(REPOSITORY)  # for the stories; holds no module named libvirt
+    ours = base | {"PYTHONPATH": f"{REPOSITORY / 'python'}:{REPOSITORY}"}
     return {
         "real": Client("real", SYSTEM_PYTHON, base),
         "ours": Client("ours", sys.executable, ours | {"LIBVIRTCORE_PURE": "0"}),

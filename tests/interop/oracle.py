@@ -4,7 +4,7 @@
 A script is a file of plain Python statements, `calls/<driver>/<name>.calls`. Every top-level
 statement is one step; a comment `#~ …` on its last line says how its value is compared (see
 compare.py). `Worker` runs steps with one implementation of libvirt inside one machine.
-Called by: the tests, sweep.py, tools/record_calls.py.
+Called by: the tests, sweep.py, play.py.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.interop.machine import Machine
 
 WORKER = Path(__file__).with_name("worker.py")
 CALLS = Path(__file__).with_name("calls")
+DRIVERS = ("test", "qemu", "lxc")
 STEP_DEADLINE = 60.0
 
 

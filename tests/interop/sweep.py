@@ -46,12 +46,55 @@ VALUES = {
     "id": "4711",
 }
 TEXTS = frozenset(
-    """
-    alias arch backupXML base cap checkpointXML destxml dev dev_name device disk dname domainXml
-    driverName dumpformat dxml emulator emulatorbin file frm key mac machine macstr metadata miguri
-    mountPoint name nativeConfig nativeFormat new_name password path portdev srcSpec to top uri
-    usageID user virttype wwnn wwpn xml xmlCPU xmlDesc xmldesc
-    """.split()
+    [
+        "alias",
+        "arch",
+        "backupXML",
+        "base",
+        "cap",
+        "checkpointXML",
+        "destxml",
+        "dev",
+        "dev_name",
+        "device",
+        "disk",
+        "dname",
+        "domainXml",
+        "driverName",
+        "dumpformat",
+        "dxml",
+        "emulator",
+        "emulatorbin",
+        "file",
+        "frm",
+        "key",
+        "mac",
+        "machine",
+        "macstr",
+        "metadata",
+        "miguri",
+        "mountPoint",
+        "name",
+        "nativeConfig",
+        "nativeFormat",
+        "new_name",
+        "password",
+        "path",
+        "portdev",
+        "srcSpec",
+        "to",
+        "top",
+        "uri",
+        "usageID",
+        "user",
+        "virttype",
+        "wwnn",
+        "wwpn",
+        "xml",
+        "xmlCPU",
+        "xmlDesc",
+        "xmldesc",
+    ]
 )
 TEXT_BY_METHOD = {
     "virConnect.getMaxVcpus(type)": "'qemu'",

@@ -16,9 +16,9 @@ from tests.interop import differences, sweep
 from tests.interop.compare import compare
 from tests.interop.conftest import StartDaemon
 from tests.interop.daemon import Client, clients
-from tests.interop.oracle import CALLS, Log, Step, Worker, play_on, read_script, scripts
+from tests.interop.oracle import CALLS, DRIVERS, Log, Step, Worker, play_on, read_script, scripts
 
-SCRIPTS = [f"{driver}/{path.stem}" for driver in ("test", "qemu") for path in scripts(driver)]
+SCRIPTS = [f"{driver}/{path.stem}" for driver in DRIVERS for path in scripts(driver)]
 # INTEROP_CORES=real plays the real libvirt against itself: whatever differs then is not our doing.
 CORES = os.environ.get("INTEROP_CORES", "ours,pure").split(",")
 ROADS = [("unix", CORES[0]), ("tcp", CORES[0]), *(("unix", core) for core in CORES[1:])]

@@ -31,6 +31,20 @@ VNC = """<graphics type='vnc' autoport='yes' listen='127.0.0.1' passwd='secret'/
 SASL_CONF = "mech_list: scram-sha-256\nsasldb_path: /etc/libvirt/passwd.db\n"
 USER, PASSWORD = "fred", "s3cret-ü"
 
+RELAY = """#!/usr/bin/python3 -I
+import os, socket, threading
+peer = socket.socket(socket.AF_UNIX)
+peer.connect("{socket}")
+def up():
+    while data := os.read(0, 65536):
+        peer.sendall(data)
+    peer.shutdown(socket.SHUT_WR)
+threading.Thread(target=up, daemon=True).start()
+while data := peer.recv(65536):
+    while data:
+        data = data[os.write(1, data):]
+"""
+
 Told = list[tuple[str, Any]]
 _real: dict[str, Told] = {}
 
@@ -207,10 +221,17 @@ def test_asyncio(start_daemon: StartDaemon, core: str) -> None:
     assert ("answer", ["bytes", b"ASYNC".hex()]) in told
 
 
+def relay(daemon: Daemon) -> str:
+    """A program that stands in for ssh: it ignores its arguments and talks to the daemon."""
+    path = daemon.root / "relay"
+    path.write_text(RELAY.format(socket=daemon.socket))
+    path.chmod(0o755)
+    return str(path)
+
+
 @pytest.mark.parametrize("core", CORES)
 def test_child_processes(start_daemon: StartDaemon, core: str) -> None:
-    relay = str(STORIES / "relay")
-    told = both("children", core, start_daemon, lambda daemon: [relay, str(daemon.socket)])
+    told = both("children", core, start_daemon, lambda daemon: [relay(daemon)])
     assert facts(told, "ext")[0][0] == facts(told, "ssh")[0][0] == "list"
 
 

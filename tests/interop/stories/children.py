@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """children.py: transports that are child processes: ssh and ext, with a stand-in program.
 
-Run as: children.py RELAY SOCKET.
+Run as: children.py RELAY, a program that joins standard input and output to the daemon.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 import libvirt
-from storyteller import attempt, quiet, tell
+from tests.interop.stories.storyteller import attempt, quiet, tell
 
 
 def visit(uri: str) -> list[Any]:
@@ -22,7 +21,7 @@ def visit(uri: str) -> list[Any]:
 
 
 def main() -> None:
-    relay, os.environ["INTEROP_RELAY_TO"] = sys.argv[1:3]
+    relay = sys.argv[1]
     quiet()
     attempt("ext", visit, f"qemu+ext:///system?command={relay}")
     attempt("ssh", visit, f"qemu+ssh://far.invalid/system?command={relay}")

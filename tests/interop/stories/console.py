@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-from storyteller import Heard, attempt, quiet, run_loop, tell, wait_until
+from tests.interop.stories.storyteller import Heard, attempt, quiet, run_loop, tell, wait_until
 
 GREETING = b"hello from the guest\r\n"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-from storyteller import attempt, quiet, tell
+from tests.interop.stories.storyteller import attempt, quiet, tell
 
 
 def greeting(descriptor: int) -> bytes:

@@ -11,15 +11,37 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-from storyteller import Heard, attempt, quiet, run_loop, tell, wait_until
+from tests.interop.stories.storyteller import Heard, attempt, quiet, run_loop, tell, wait_until
 
-EVENTS = (
-    "LIFECYCLE REBOOT RTC_CHANGE WATCHDOG IO_ERROR GRAPHICS IO_ERROR_REASON CONTROL_ERROR BLOCK_JOB"
-    " DISK_CHANGE TRAY_CHANGE PMWAKEUP PMSUSPEND BALLOON_CHANGE PMSUSPEND_DISK DEVICE_REMOVED"
-    " BLOCK_JOB_2 TUNABLE AGENT_LIFECYCLE DEVICE_ADDED MIGRATION_ITERATION JOB_COMPLETED"
-    " DEVICE_REMOVAL_FAILED METADATA_CHANGE BLOCK_THRESHOLD MEMORY_FAILURE"
-    " MEMORY_DEVICE_SIZE_CHANGE"
-).split()
+EVENTS = [
+    "LIFECYCLE",
+    "REBOOT",
+    "RTC_CHANGE",
+    "WATCHDOG",
+    "IO_ERROR",
+    "GRAPHICS",
+    "IO_ERROR_REASON",
+    "CONTROL_ERROR",
+    "BLOCK_JOB",
+    "DISK_CHANGE",
+    "TRAY_CHANGE",
+    "PMWAKEUP",
+    "PMSUSPEND",
+    "BALLOON_CHANGE",
+    "PMSUSPEND_DISK",
+    "DEVICE_REMOVED",
+    "BLOCK_JOB_2",
+    "TUNABLE",
+    "AGENT_LIFECYCLE",
+    "DEVICE_ADDED",
+    "MIGRATION_ITERATION",
+    "JOB_COMPLETED",
+    "DEVICE_REMOVAL_FAILED",
+    "METADATA_CHANGE",
+    "BLOCK_THRESHOLD",
+    "MEMORY_FAILURE",
+    "MEMORY_DEVICE_SIZE_CHANGE",
+]
 UNTOLD = {"RTC_CHANGE", "MIGRATION_ITERATION"}  # depend on the clock and on speed
 STOPPED, UNDEFINED = libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_UNDEFINED
 DISK = """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import libvirt
-from storyteller import Heard, attempt, quiet, run_loop, tell
+from tests.interop.stories.storyteller import Heard, attempt, quiet, run_loop, tell
 
 DOMAIN = """<domain type='test'><name>%s</name><memory>8192</memory>
 <os><type>hvm</type></os></domain>"""

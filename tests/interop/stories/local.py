@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 import libvirt
-from storyteller import attempt, quiet, tell
+from tests.interop.stories.storyteller import attempt, quiet, tell
 
 
 def visit(uri: str | None, opener: Any = libvirt.open) -> list[Any]:

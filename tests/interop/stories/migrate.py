@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-from storyteller import attempt, quiet, run_loop, tell
+from tests.interop.stories.storyteller import attempt, quiet, run_loop, tell
 
 LIVE = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE
 PEER = LIVE | libvirt.VIR_MIGRATE_PEER2PEER

@@ -13,7 +13,7 @@ from typing import Any
 
 import libvirt
 import libvirt_qemu
-from storyteller import Heard, attempt, quiet, run_loop, tell
+from tests.interop.stories.storyteller import Heard, attempt, quiet, run_loop, tell
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-from storyteller import Heard, attempt, quiet, run_loop, tell, wait_until
+from tests.interop.stories.storyteller import Heard, attempt, quiet, run_loop, tell, wait_until
 
 
 def please(what: str) -> None:

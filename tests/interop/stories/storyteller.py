@@ -4,7 +4,7 @@
 A story is a script that runs under the real libvirt and under ours; each `tell` is one line of JSON
 on standard output. The test compares what both told.
 Called by: the stories beside this file, which run as scripts.
-Never: imports from the repository, but for worker.py's encoding (standard library only).
+Never: imports more from the repository than worker.py, which needs the standard library only.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import libvirt
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from worker import encode, encode_error
+from tests.interop.worker import encode, encode_error
 
 _out = sys.stdout
 _lock = threading.Lock()

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import libvirt
-from storyteller import attempt, quiet, tell
+from tests.interop.stories.storyteller import attempt, quiet, tell
 
 
 def visit(uri: str) -> list[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-from storyteller import attempt, quiet, tell
+from tests.interop.stories.storyteller import attempt, quiet, tell
 
 MIB = 1 << 20
 POOL = """<pool type='dir'><name>pool</name>
