@@ -65,6 +65,10 @@ from typing import Any
 {imports}
 
 # ruff: noqa: E501, N802, N803
+
+__all__ = [
+{names}
+]
 {functions}
 '''
 
@@ -139,6 +143,7 @@ class _Emitter:
         if procedure and function.door == "auto":
             for word, value in (
                 ("required", self.required(function, procedure)),
+                ("uuids", self.uuids(function, procedure)),
                 ("objects", self.objects(function, procedure)),
                 ("guards", self.guards(function, procedure)),
             ):
@@ -169,15 +174,36 @@ class _Emitter:
             return f"shapes.{function.shape}"
         if procedure.fds == "reply":
             return "" if has_out_argument(function) else "shapes.first"
-        return "done" if procedure.ret is None else ""
+        if procedure.ret is None:
+            return "done"
+        fields = procedure.ret.fields
+        returns_object = len(fields) == 1 and isinstance(fields[0].type, Named)
+        return "done" if returns_object and function.ret == "int" else ""
 
     def required(self, function: Function, procedure: Procedure) -> list[str]:
         """Texts and bytes that may not be None, by their place among the driver's arguments."""
         return [
             f'({index}, "{c_argument(function, field)}")'
             for index, field in enumerate(given(procedure))
-            if isinstance(field.type, (String, Opaque))
+            if isinstance(field.type, String)
+            or (isinstance(field.type, Opaque) and not field.type.fixed)
+            or self.needed(function, field)
         ]
+
+    def uuids(self, function: Function, procedure: Procedure) -> list[str]:
+        """Bytes of a fixed length."""
+        return [
+            f'({index}, "{c_argument(function, field)}")'
+            for index, field in enumerate(given(procedure))
+            if isinstance(field.type, Opaque) and field.type.fixed
+        ]
+
+    def needed(self, function: Function, field: Field) -> bool:
+        """Whether a list of strings may not be None: the method says so."""
+        if not isinstance(field.type, Array) or not isinstance(field.type.of, String):
+            return False
+        params = {param.name: param for param in self.methods[function.name].params}
+        return "None" not in params[field.name].annotation
 
     def objects(self, function: Function, procedure: Procedure) -> list[str]:
         """Objects other than the call's own."""
@@ -251,7 +277,7 @@ class _Emitter:
             case Opaque():
                 return f"arg.data({name}, {place})"
             case Array(String()):
-                return f"arg.texts({name})"
+                return f"arg.texts({name})" + ("" if self.needed(function, field) else " or []")
             case Prim(scalar):
                 ctypes = {item.name: item.ctype for item in function.args}
                 ctype = ctypes.get(name, SCALARS[scalar])
@@ -271,6 +297,8 @@ def given(procedure: Procedure) -> tuple[Field, ...]:
 
 def object_kind(function: Function) -> str:
     """What the call is made on, "" when on nothing."""
+    if function.py_args[:1] == ("connect",):
+        return "connect"  # also where C takes a list of objects instead
     first = function.args[0].ctype.replace(" ", "").rstrip("*") if function.args else ""
     return OBJECT_OF_C.get(first, "")
 
@@ -285,6 +313,8 @@ def has_out_argument(function: Function) -> bool:
 
 def c_argument(function: Function, field: Field) -> str:
     """What errors call an argument: its C name."""
+    if field.name == "frm":
+        return "from"  # a word Python keeps for itself
     names = [arg.name for arg in function.args]
     if field.name in names:
         return field.name
@@ -307,17 +337,21 @@ def emit(model: Model) -> dict[str, str]:
         ),
         f"{FOLDER}typed_inputs.py": INPUTS.format(groups=_groups(model)),
     }
-    doors: dict[str, list[str]] = defaultdict(list)
+    doors: dict[str, dict[str, str]] = defaultdict(dict)
     for function in functions:
         if function.door == "auto":
             text = emitter.door(function)
             if text:
-                doors[function.module].append(text)
+                doors[function.module][function.name] = text
     for module in sorted(doors):
         name = module.removeprefix("libvirt-").replace("-", "_")
-        text = "".join(doors[module])
+        text = "".join(doors[module].values())
         files[f"{FOLDER}door_{name}.py"] = DOOR.format(
-            name=name, module=module, imports=_imports(text), functions=text.removeprefix("\n\n")
+            name=name,
+            module=module,
+            imports=_imports(text),
+            names="\n".join(f'    "{function}",' for function in sorted(doors[module])),
+            functions=text.removeprefix("\n"),
         )
     return files
 

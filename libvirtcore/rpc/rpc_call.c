@@ -92,8 +92,9 @@ void rpc_slot_reset(struct lvc_slot *slot)
 
 int rpc_slot_outcome(struct lvc_slot *slot, int outcome)
 {
-    if (slot->result.data != slot->shown) {
+    if (slot->result.data != slot->shown || slot->result.room != slot->shown_room) {
         slot->shown = slot->result.data;
+        slot->shown_room = slot->result.room;
         outcome |= LVC_MOVED;
     }
     return outcome;

@@ -97,24 +97,32 @@ void rpc_client_fail(struct lvc_client *client, enum lvc_closed closed, const lv
     rpc_wake_ready(client);
 }
 
+void rpc_client_close_fds(struct lvc_client *client)
+{
+    if (client->fd >= 0) {
+        (void)close(client->fd);
+        client->fd = -1;
+    }
+    while (client->in_nfds > 0) {
+        (void)close(client->in_fds[--client->in_nfds]);
+    }
+    rpc_wake_close(&client->wake);
+}
+
 void lvc_client_close(lvc_client *client)
 {
     lvc_error why;
 
     if (rpc_client_is_forked(client)) { /* no lock: who held it may not exist here */
-        if (client->fd >= 0) {
-            (void)close(client->fd); /* our copy; the connection is the parent's */
-            client->fd = -1;
-        }
+        rpc_client_close_fds(client); /* our copies; the connection is the parent's */
         return;
     }
     (void)lvc_error_set(&why, LVC_ERR_INTERNAL_ERROR, LVC_FROM_RPC, "client socket is closed");
     rpc_client_lock(client);
     rpc_client_fail(client, LVC_CLOSED_CLIENT, &why);
     client->fd_unwanted = true;
-    if (client->head == NULL && client->fd >= 0) {
-        (void)close(client->fd); /* else the head does it when it leaves */
-        client->fd = -1;
+    if (client->head == NULL) {
+        rpc_client_close_fds(client); /* else the head does it when it leaves */
     }
     rpc_client_unlock(client);
 }
@@ -122,19 +130,11 @@ void lvc_client_close(lvc_client *client)
 /* In a forked child: what is ours alone. Locks may be held by threads that do not exist here. */
 static void client_free_memory(struct lvc_client *client)
 {
-    uint32_t i;
-
-    if (client->fd >= 0) {
-        (void)close(client->fd);
-    }
-    for (i = 0; i < client->in_nfds; i++) {
-        (void)close(client->in_fds[i]);
-    }
+    rpc_client_close_fds(client);
     rpc_send_forget(client);
     rpc_queue_clear(&client->events);
     rpc_calls_clear(&client->calls);
     rpc_framer_clear(&client->framer);
-    rpc_wake_close(&client->wake);
     lvc_free(client);
 }
 

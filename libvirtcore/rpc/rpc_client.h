@@ -55,7 +55,8 @@ struct lvc_slot {
     struct lvc_client *client;
     struct lvc_buf out;    /* the message to be sent */
     struct lvc_buf result; /* the value stream, or stream data */
-    const uint8_t *shown;  /* result.data as Python knows it */
+    const uint8_t *shown;  /* result.data and result.room as Python knows them */
+    size_t shown_room;
     lvc_report report;
     int fds[LVC_NET_MESSAGE_NUM_FDS_MAX];     /* that came, report.nfds */
     int out_fds[LVC_NET_MESSAGE_NUM_FDS_MAX]; /* to be sent */
@@ -161,6 +162,7 @@ void rpc_client_release(struct lvc_client *client); /* lock not held: one refere
 
 /* 0, or -1 with the error of an operation that begins when the connection is over. */
 int rpc_client_check_open(const struct lvc_client *client, lvc_error *err);
+void rpc_client_close_fds(struct lvc_client *client);
 bool rpc_client_is_forked(const struct lvc_client *client);
 
 /* One look at the keepalive; due again at the returned time, -1 for never. */

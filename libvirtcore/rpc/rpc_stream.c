@@ -425,7 +425,6 @@ static int stream_send_message(struct lvc_slot *slot, uint32_t type, const uint8
     }
     slot->report.number = (int64_t)len;
     slot->report.sent = sizeof(head) + len;
-    client->stats.stream_messages++;
     if (nonblock || (client->unsent == NULL && client->closed == LVC_OPEN)) {
         return LVC_VALUE;
     }

@@ -93,9 +93,8 @@ void rpc_head_leave(struct lvc_slot *slot)
     if (client->head != NULL) {
         return;
     }
-    if (client->fd_unwanted && client->fd >= 0) {
-        (void)close(client->fd); /* lvc_client_close left it to us */
-        client->fd = -1;
+    if (client->fd_unwanted) {
+        rpc_client_close_fds(client); /* lvc_client_close left it to us */
     }
     for (slot = client->first; slot != NULL; slot = slot->next) {
         if (slot->asleep) {
@@ -228,6 +227,7 @@ static int head_read(struct lvc_slot *slot, int64_t now_ms, int64_t wait_ms)
     size_t room;
     lvc_error why;
     int fd = client->fd;
+    int rc;
 
     if (client->closed != LVC_OPEN) {
         return 0;
@@ -262,7 +262,11 @@ static int head_read(struct lvc_slot *slot, int64_t now_ms, int64_t wait_ms)
             rpc_wake_ready(client);
         }
     }
-    return client->closed == LVC_OPEN ? head_take(slot, brief, n) : 0;
+    rc = client->closed == LVC_OPEN ? head_take(slot, brief, n) : 0;
+    while (client->closed != LVC_OPEN && client->in_nfds > 0) {
+        (void)close(client->in_fds[--client->in_nfds]);
+    }
+    return rc;
 }
 
 static int op_timed_out(struct lvc_slot *slot)

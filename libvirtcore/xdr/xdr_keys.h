@@ -3,7 +3,7 @@
  * xdr_keys.h: remembers the names of typed parameters within one message, so that each becomes one
  * Python string however often it occurs.
  * Called by: xdr_decode.
- * Never: allocates, or searches longer than four places: a peer that chooses names that collide
+ * Never: allocates, or searches more than eight places: a peer that chooses names that collide
  * only loses the sharing.
  */
 #ifndef LVC_XDR_KEYS_H
@@ -14,7 +14,7 @@
 
 #define XDR_KEYS_BITS 10
 #define XDR_KEYS_PLACES (1u << XDR_KEYS_BITS)
-#define XDR_KEYS_TRIES 4
+#define XDR_KEYS_TRIES 8
 #define XDR_KEYS_LONGEST 255
 
 struct xdr_key {

@@ -11,13 +11,20 @@ Calls: _libvirtmod. Never: gives bytes of a peer to loads; C has checked and rew
 from __future__ import annotations
 
 import marshal
-import pickle
 import struct
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from _libvirtmod import ffi, lib
+from libvirtcore import __version__
 from libvirtcore.errors import VirError, report
+
+_built_as = ffi.string(lib.lvc_version()).decode()
+if _built_as != __version__:
+    _text = f"the C core is of version {_built_as}, its Python half {__version__}; it is not used"
+    warnings.warn(_text, RuntimeWarning, stacklevel=2)
+    raise ImportError(_text)
 
 DICT: int = lib.LVC_DECODE_DICT
 _MOVED: int = lib.LVC_CODEC_MOVED
@@ -160,6 +167,8 @@ def _choose_reader() -> tuple[Callable[[Any], Any], int]:
     codec = Codec()
     if codec.reads_sample(marshal.loads, 0):
         return marshal.loads, 0
+    import pickle  # here, since nearly no Python gets this far
+
     # Safe: the opcodes come from our core, which has none that calls or imports.
     if codec.reads_sample(pickle.loads, lib.LVC_DECODE_PICKLE):
         return pickle.loads, int(lib.LVC_DECODE_PICKLE)

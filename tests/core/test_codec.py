@@ -7,6 +7,7 @@ That it agrees with the pure one on every type is tested in tests/differential.
 from __future__ import annotations
 
 import enum
+import importlib
 import marshal
 import pickle
 import threading
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import libvirtcore
 from libvirtcore.errors import VirError
 from libvirtcore.generated.constants import VIR_ERR_INTERNAL_ERROR, VIR_ERR_RPC, VIR_FROM_RPC
 from libvirtcore.generated.tables import PROGRAMS
@@ -143,6 +145,14 @@ def test_pickle_takes_over_where_marshal_differs(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pickle, "loads", refuse)
     with pytest.raises(ImportError):
         codec._choose_reader()
+
+
+def test_core_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libvirtcore, "__version__", "0.0.0")
+    with pytest.warns(RuntimeWarning, match="its Python half 0.0.0"), pytest.raises(ImportError):
+        importlib.reload(codec)
+    monkeypatch.undo()
+    importlib.reload(codec)
 
 
 FAULTS = [

@@ -77,6 +77,8 @@ class HostilePeer:
             try:
                 if action is not None:
                     action(line.rest)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the client has had enough; what it made of it is the other part's to say
             except (ValueError, KeyError, ScriptError, struct.error) as problem:
                 raise ScriptError(f"line {line.number}: {problem}") from problem
 
@@ -106,10 +108,7 @@ class HostilePeer:
 
     def _drip(self, data: bytes, pause: float) -> None:
         for at in range(len(data)):
-            try:
-                self._peer.raw(data[at : at + 1])
-            except OSError:
-                return  # the client has had enough
+            self._peer.raw(data[at : at + 1])
             time.sleep(pause)
 
     def _do_fds(self, rest: str) -> None:
@@ -140,9 +139,9 @@ def message(call: Frame, text: str) -> bytes:
     frame, offset = _base(call, kind, rest)
     if kind == "event":
         rest = rest.partition(" ")[2]
-    changes, length, rest = _fields(frame, rest)
-    frame = frame._replace(**changes, payload=payload(rest, offset))
-    data = _HEAD.pack(_HEAD.size + len(frame.payload), *frame[:6]) + frame.payload
+    fields, length, rest = _fields(frame, rest)
+    body = payload(rest, offset)
+    data = _HEAD.pack(_HEAD.size + len(body), *fields) + body
     if length is not None:
         right = len(data) if isinstance(length, str) else 0
         data = struct.pack(">I", (right + int(length)) & 0xFFFFFFFF) + data[4:]
@@ -173,9 +172,9 @@ def _base(call: Frame, kind: str, rest: str) -> tuple[Frame, int | None]:
     raise ScriptError(f"'{kind}' is no kind of message")
 
 
-def _fields(frame: Frame, text: str) -> tuple[dict[str, int], int | str | None, str]:
-    """Fields that lie, the length if it lies (as text when relative), and the rest."""
-    changes: dict[str, int] = {}
+def _fields(frame: Frame, text: str) -> tuple[list[int], int | str | None, str]:
+    """The header with the fields that lie, the length if it lies (text when relative), the rest."""
+    header = [getattr(frame, name) for name in FIELDS]
     length: int | str | None = None
     words = text.split(" ")
     while words and "=" in words[0] and not words[0].startswith(("str", "raw")):
@@ -183,11 +182,12 @@ def _fields(frame: Frame, text: str) -> tuple[dict[str, int], int | str | None, 
         if name == "length":
             length = value if value[0] in "+-" else int(value, 0)
         elif name in FIELDS:
-            right = getattr(frame, name) if value[0] in "+-" else 0
-            changes[name] = (right + int(value, 0)) & 0xFFFFFFFF
+            at = FIELDS.index(name)
+            right = header[at] if value[0] in "+-" else 0
+            header[at] = (right + int(value, 0)) & 0xFFFFFFFF
         else:
             raise ScriptError(f"'{name}' is no field")
-    return changes, length, " ".join(words)
+    return header, length, " ".join(words)
 
 
 def payload(text: str, offset: int | None) -> bytes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from libvirtcore.api.checks import CHECKS, Check, is_object, missing, not_read_only
+from libvirtcore.api.checks import CHECKS, Check, is_object, missing, not_read_only, uuid
 from libvirtcore.api.effects import EFFECTS
 from libvirtcore.errors import VirError, dispatch, report, thread
 from libvirtcore.generated import constants as c
@@ -89,6 +89,7 @@ class Row:
         *,
         writes: bool = False,
         required: tuple[tuple[int, str], ...] = (),
+        uuids: tuple[tuple[int, str], ...] = (),
         objects: tuple[tuple[int, str], ...] = (),
         guards: tuple[tuple[int, int, bool, bool], ...] = (),
         shape: Shape | None = None,
@@ -104,6 +105,7 @@ class Row:
         self.checks: tuple[Check, ...] = (
             *(is_object(index, *KINDS[kind]) for index, kind in objects),
             *(missing(index, argument) for index, argument in required),
+            *(uuid(index, argument) for index, argument in uuids),
             *CHECKS.get(name, ()),
         )
         self.guards: tuple[Check, ...] = tuple(not_read_only(*guard) for guard in guards)
@@ -184,9 +186,9 @@ def admit(row: Row, handle: Any, args: tuple[Any, ...] = ()) -> Any:
                 c.VIR_ERR_OPERATION_DENIED, row.domain, f"read only access prevents {row.name}"
             )
         for guard in row.guards:
-            guard(row, args)
+            guard(row, handle, args)
     for check in row.checks:
-        check(row, args)
+        check(row, handle, args)
     return conn.driver
 
 

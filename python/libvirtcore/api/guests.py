@@ -176,6 +176,10 @@ def virDomainSendKey(
 
     def body(driver: Any, dom: Any, codeset: int, hold: int, keys: list[int], *rest: int) -> int:
         count, flags = rest
+        if not 0 <= codeset <= c.VIR_KEYCODE_SET_QNUM:
+            number = codeset - (1 << 32) if codeset >> 31 else codeset
+            message = f"Unsupported codeset '{number}'"
+            raise invalid_argument(facts.name, "codeset", message, facts.domain)
         if count <= 0:
             message = f"nkeycodes in {facts.name} must be greater than zero"
             raise invalid_argument(facts.name, "nkeycodes", message, facts.domain)

@@ -15,17 +15,12 @@ from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import Row, argument, run
+from libvirtcore.api.checks import Check, exclusive, needs
 from libvirtcore.api.typed import Triple, from_table
 from libvirtcore.errors import invalid_argument, report
 from libvirtcore.generated import api_table as row
 from libvirtcore.generated import constants as c
 from libvirtcore.generated import typed_inputs as inputs
-
-_EXCLUSIVE = (
-    ("VIR_MIGRATE_NON_SHARED_DISK", "VIR_MIGRATE_NON_SHARED_INC"),
-    ("VIR_MIGRATE_TUNNELLED", "VIR_MIGRATE_PARALLEL"),
-)
-
 
 def _params(**given: Any) -> list[Triple]:
     """Parameters from plain arguments; absent ones are left out."""
@@ -33,21 +28,32 @@ def _params(**given: Any) -> list[Triple]:
     return [(name, types[name], value) for name, value in given.items() if value]
 
 
-def _check_flags(facts: Row, flags: int) -> None:
-    for one, other in _EXCLUSIVE:
-        if flags & getattr(c, one) and flags & getattr(c, other):
-            raise invalid_argument(
-                facts.name,
-                "ctl",
-                f"Flags '{one}' and '{other}' are mutually exclusive",
-                facts.domain,
-            )
-    if flags & c.VIR_MIGRATE_TUNNELLED and not flags & c.VIR_MIGRATE_PEER2PEER:
-        raise report(
-            c.VIR_ERR_OPERATION_INVALID,
-            facts.domain,
-            "cannot perform tunnelled migration without using peer2peer flag",
-        )
+_DISKS = exclusive("VIR_MIGRATE_NON_SHARED_DISK", "VIR_MIGRATE_NON_SHARED_INC")
+_PARALLEL = exclusive("VIR_MIGRATE_TUNNELLED", "VIR_MIGRATE_PARALLEL")
+_SYNCHRONOUS = needs(
+    "VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES",
+    "VIR_MIGRATE_NON_SHARED_DISK",
+    "VIR_MIGRATE_NON_SHARED_INC",
+)
+_LONELY_TUNNEL = "cannot perform tunnelled migration without using peer2peer flag"
+
+
+def _check_flags(facts: Row, flags: int, *checks: Check) -> None:
+    for check in checks:
+        check(facts, None, (flags,))
+
+
+def _check_tunnel(facts: Row, flags: int) -> None:
+    """Refuse what only the source host could do by itself."""
+    peer2peer = flags & c.VIR_MIGRATE_PEER2PEER
+    if facts is row.virDomainMigrate3:
+        if peer2peer:
+            message = "use virDomainMigrateToURI3 for peer-to-peer migration"
+            raise invalid_argument(facts.name, "flags", message, facts.domain)
+        if flags & c.VIR_MIGRATE_TUNNELLED:
+            raise invalid_argument(facts.name, "flags", _LONELY_TUNNEL, facts.domain)
+    elif flags & c.VIR_MIGRATE_TUNNELLED and not peer2peer:
+        raise report(c.VIR_ERR_OPERATION_INVALID, facts.domain, _LONELY_TUNNEL)
 
 
 def _to_connection(facts: Row) -> Any:
@@ -55,13 +61,16 @@ def _to_connection(facts: Row) -> Any:
 
     def body(driver: Any, dom: Any, dconn: Any, params: list[Triple], flags: int) -> Any:
         argument(facts, "connect", dconn)
-        _check_flags(facts, flags)
+        _check_flags(facts, flags, _DISKS, _SYNCHRONOUS)
+        if facts is not row.virDomainMigrate3:
+            _check_flags(facts, flags, _PARALLEL)
         if dconn.readonly:
             raise report(
                 c.VIR_ERR_OPERATION_DENIED,
                 facts.domain,
                 f"read only access prevents {facts.name}",
             )
+        _check_tunnel(facts, flags)
         return driver.domain_migrate(dom, dconn, params, flags, facts.name)
 
     return body
@@ -71,10 +80,7 @@ def _to_uri(facts: Row) -> Any:
     """The body of a migration that the source host makes by itself."""
 
     def body(driver: Any, dom: Any, dconnuri: Any, params: list[Triple], flags: int) -> int:
-        _check_flags(facts, flags)
-        if flags & c.VIR_MIGRATE_PEER2PEER and dconnuri is None:
-            message = f"dconnuri in {facts.name} must not be NULL"
-            raise invalid_argument(facts.name, "dconnuri", message, facts.domain)
+        _check_flags(facts, flags, _DISKS, _PARALLEL, _SYNCHRONOUS)
         driver.domain_migrate_to_uri(dom, dconnuri, params, flags, facts.name)
         return 0
 

@@ -22,7 +22,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from libvirtcore.drivers.support import no_support
-from libvirtcore.generated.constants import VIR_FROM_DOMAIN
+from libvirtcore.errors import report
+from libvirtcore.generated.constants import (
+    VIR_ERR_ARGUMENT_UNSUPPORTED,
+    VIR_FROM_DOMAIN,
+    VIR_MIGRATE_PEER2PEER,
+)
 from libvirtcore.generated.driver_base import DriverBase
 
 if TYPE_CHECKING:

@@ -100,9 +100,8 @@ class FrameReader:
         if frame is None:
             del self._bytes[: self._pos]
             self._pos = 0
-            unclaimed = len(self._fds)
-            if unclaimed > VIR_NET_MESSAGE_NUM_FDS_MAX or (unclaimed and not self._bytes):
-                raise rpc_error(f"{unclaimed} descriptors came that belong to no message")
+            if self._fds and not self._awaits_fds():
+                raise rpc_error(f"{len(self._fds)} descriptors came that belong to no message")
         return frame
 
     @property
@@ -143,6 +142,13 @@ class FrameReader:
             payload = bytes(view[start:end])
         fds = tuple(self._fds.popleft() for _ in range(count) if self._fds)
         return Frame(program, version, proc, kind, serial, status, payload, fds)
+
+    def _awaits_fds(self) -> bool:
+        """Whether all of a message is there but the bytes that its descriptors ride on."""
+        if len(self._fds) > VIR_NET_MESSAGE_NUM_FDS_MAX or len(self._bytes) < _HEAD.size:
+            return False
+        length, _, _, _, kind, _, _ = _HEAD.unpack_from(self._bytes)
+        return length <= len(self._bytes) and kind in (CALL_WITH_FDS, REPLY_WITH_FDS)
 
     def _descriptor_count(self, start: int, end: int) -> int:
         if end - start < 4:
