@@ -42,7 +42,6 @@ from libvirtcore.generated.constants import (
 )
 
 # fmt: off
-# ruff: noqa: E501, N816
 {rows}
 '''
 
@@ -60,11 +59,12 @@ DOOR = '''\
 
 from __future__ import annotations
 
-from typing import Any
-
 {imports}
 
-# ruff: noqa: E501, N802, N803
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 __all__ = [
 {names}
@@ -72,12 +72,12 @@ __all__ = [
 {functions}
 '''
 
-FUNCTION = '''
+FUNCTION = """
 
 
 def {name}({params}) -> Any:
     return call(row.{name}, {args})\
-'''
+"""
 
 # C type of an argument → how it is converted.
 CONVERTERS = {

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 {handles}
     )
 
-# ruff: noqa: E501
 
 
 class DriverBase:
@@ -94,7 +93,9 @@ def emit(model: Model) -> dict[str, str]:
         )
     body = FILE.format(
         domains="\n".join(f"    {domain}," for domain in sorted(domains)),
-        handles="\n".join(f"        {name}," for name in sorted({*HANDLES.values(), "StreamHandle"})),
+        handles="\n".join(
+            f"        {name}," for name in sorted({*HANDLES.values(), "StreamHandle"})
+        ),
         methods="\n".join(methods),
     )
     return {PATH: body}

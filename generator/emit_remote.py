@@ -12,7 +12,7 @@ from collections import defaultdict
 
 from generator.emit_driver import result, signature
 from generator.families import family, method_name, procedures
-from generator.model import Model, Procedure
+from generator.model import Model, Procedure, TypedParams
 from generator.pytypes import HANDLES, PyTypes
 
 FOLDER = "python/libvirtcore/generated/"
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 {imports}
 
-# ruff: noqa: E501
 # mypy: disable-error-code="no-any-return"
 
 
@@ -33,10 +32,10 @@ class Remote{title}({base}):
 {methods}
 '''
 
-METHOD = '''
+METHOD = """
     def {name}({params}) -> {result}:
 {body}\
-'''
+"""
 
 PROGRAM_CALLS = {"remote": "_call", "qemu": "_call_qemu", "lxc": "_call_lxc"}
 PROGRAM_NUMBERS = {"remote": "REMOTE", "qemu": "QEMU", "lxc": "LXC"}
@@ -78,10 +77,23 @@ def _body(procedure: Procedure, types: PyTypes) -> list[str]:
     return [call, f"return {value}"]
 
 
+def _takes_strings(procedure: Procedure) -> bool:
+    """Whether a daemon leaves out parameters that are strings unless a flag asks for them.
+
+    It does where the caller says how many parameters it has room for.
+    """
+    names = {field.name for field in procedure.args.fields} if procedure.args else set()
+    returned = procedure.ret.fields if procedure.ret else ()
+    return {"nparams", "flags"} <= names and isinstance(returned[0].type, TypedParams)
+
+
 def _call(procedure: Procedure, types: PyTypes) -> str:
     number = str(procedure.number)
     fields = procedure.args.fields if procedure.args else ()
-    args = ", ".join(types.to_wire(field) for field in fields)
+    values_sent = [types.to_wire(field) for field in fields]
+    if _takes_strings(procedure):
+        values_sent = ["flags | STRINGS" if value == "flags" else value for value in values_sent]
+    args = ", ".join(values_sent)
     if len(fields) == 1:
         args += ","
     values = f"({args})" if fields else "None"
@@ -110,7 +122,11 @@ def _file(name: str, rows: list[str]) -> str:
         if re.search(rf"\b{handle}\b", text)
     ]
     support = [name for name in ("Params", "ParamValues") if re.search(rf"\b{name}\b", text)]
-    numbers = [number for number in sorted(PROGRAM_NUMBERS.values()) if re.search(rf"\({number}\b", text)]
+    numbers = [
+        number
+        for number in sorted((*PROGRAM_NUMBERS.values(), "STRINGS"))
+        if re.search(rf"\b{number}\b", text)
+    ]
     imports = []
     if used or support:
         imports.append("from typing import TYPE_CHECKING\n")

@@ -17,17 +17,18 @@ from generator.model import Function, Method, Model, Param
 FOLDER = "python/libvirtcore/generated/"
 
 # Face → the module of the door.
-DOORS = {"libvirt": "libvirtmod", "libvirt_qemu": "libvirtmod_qemu", "libvirt_lxc": "libvirtmod_lxc"}
+DOORS = {
+    "libvirt": "libvirtmod",
+    "libvirt_qemu": "libvirtmod_qemu",
+    "libvirt_lxc": "libvirtmod_lxc",
+}
 
 CLASS_FILE = '''\
 """{file}: the methods of {owner} that are one call each."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 {imports}
-# ruff: noqa: E501, N802, N803
 # mypy: disable-error-code="no-any-return, arg-type"
 
 
@@ -44,10 +45,7 @@ FUNCTION_FILE = '''\
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 {imports}
-# ruff: noqa: E501, N802, N803
 # mypy: disable-error-code="no-any-return, arg-type"
 {methods}
 '''
@@ -80,10 +78,11 @@ class _Emitter:
         params = [_parameter(param) for param in method.params]
         if method.owner:
             params.insert(0, "self")
+        door = f"{DOORS[method.face]}.{method.function}"
         lines = [
             f"def {method.name}({', '.join(params)}) -> {method.returns}:",
             *(f"    {line}" for line in _docstring(method.doc)),
-            f"    ret = {DOORS[method.face]}.{method.function}({', '.join(self.arguments(method))})",
+            f"    ret = {door}({', '.join(self.arguments(method))})",
         ]
         if method.fails_on:
             lines.append(f"    if ret {method.fails_on}:")
@@ -160,7 +159,7 @@ def emit(model: Model) -> dict[str, str]:
             file=file,
             owner=owner,
             title=f"{title}Methods",
-            imports=_imports(text + "".join(attributes), ["libvirtmod"], emitter.takes),
+            imports=_imports("\n".join([text, *attributes]), ["libvirtmod"], emitter.takes),
             attributes="\n".join(f"        {line}" for line in attributes),
             methods="\n" + text,
         )
@@ -168,7 +167,10 @@ def emit(model: Model) -> dict[str, str]:
         file = f"wrappers_{face}.py"
         text = "\n\n\n".join(emitter.text(method) for method in methods)
         files[FOLDER + file] = FUNCTION_FILE.format(
-            file=file, face=face, imports=_imports(text, [DOORS[face]], emitter.takes), methods="\n\n" + text
+            file=file,
+            face=face,
+            imports=_imports(text, [DOORS[face]], emitter.takes),
+            methods="\n\n" + text,
         )
     return files
 
@@ -187,8 +189,9 @@ def _imports(text: str, doors: Iterable[str], classes: Iterable[str]) -> str:
     code = re.sub(r'"[^"]*"|\w+\.vir\w+', "", code)
     aliases = sorted(set(_ALIAS.findall(code)))
     names = sorted(set(_CLASS.findall(code)) & set(classes))
+    lines += ["", "TYPE_CHECKING = False", "if TYPE_CHECKING:", "    from typing import Any"]
     if aliases or names:
-        lines.append("\nif TYPE_CHECKING:")
+        lines.append("")
     if aliases:
         lines.append(f"    from libvirtcore.annotations import {', '.join(aliases)}")
     if names:

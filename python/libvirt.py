@@ -7,10 +7,7 @@ libvirt-stubs lists the same names for type checkers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import libvirtmod
-
 from libvirtcore.errors import libvirtError as libvirtError
 from libvirtcore.events.loop import (
     _eventInvokeHandleCallback as _eventInvokeHandleCallback,
@@ -61,6 +58,10 @@ from libvirtcore.objects.functions import (
     virResetLastError as virResetLastError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def __getattr__(name: str) -> Any:
     """Names that type annotations of programs use; loaded when first asked for."""
@@ -74,6 +75,7 @@ def __getattr__(name: str) -> Any:
 
 
 _TYPE_NAMES = {
+    "Any": "typing",
     "TracebackType": "types",
     "Callable": "typing",
     "Optional": "typing",

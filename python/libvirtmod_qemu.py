@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirtmod_qemu.py: the door: the C functions of libvirt-qemu, under their C names.
 
-Handles (`_o` of the public classes) in, values or handles out; -1 or None when a call fails, with
-the error in virGetLastError. Most functions are generated; those imported by name are written by
-hand and win over generated ones.
-Called by: libvirt_qemu.py, and users who reach below it. Calls: libvirtcore.api.
-Never: raises libvirtError; a wrong type raises TypeError, as C modules do.
+Called by: libvirt_qemu.py, users who reach below it. Calls: libvirtcore.api.
+Never: raises libvirtError; see libvirtmod.py.
 """
 
 from __future__ import annotations
 
-from libvirtcore.generated.door_qemu import *  # noqa: F403
-from libvirtcore.api.events import (
-    virConnectDomainQemuMonitorEventDeregister as virConnectDomainQemuMonitorEventDeregister,
-    virConnectDomainQemuMonitorEventRegister as virConnectDomainQemuMonitorEventRegister,
-)
-from libvirtcore.api.guests import (
-    virDomainQemuMonitorCommandWithFiles as virDomainQemuMonitorCommandWithFiles,
-)
+from libvirtcore.api import events, guests
+from libvirtcore.generated.door_qemu import *
+
+virConnectDomainQemuMonitorEventDeregister = events.virConnectDomainQemuMonitorEventDeregister
+virConnectDomainQemuMonitorEventRegister = events.virConnectDomainQemuMonitorEventRegister
+virDomainQemuMonitorCommandWithFiles = guests.virDomainQemuMonitorCommandWithFiles

@@ -172,6 +172,7 @@ static int call_send(struct lvc_slot *slot)
     client->stats.calls++;
     slot->report.serial = call->serial;
     slot->report.sent = slot->out.len;
+    call->sent = slot->out.len;
     slot->call = call;
     if (slot->pipelined) {
         slot->op = RPC_OP_FLUSH;
@@ -364,6 +365,7 @@ int lvc_client_wait(lvc_slot *slot, uint32_t serial, int64_t timeout_ms)
         slot->report.program = call->program;
         slot->report.procedure = call->procedure;
         slot->report.serial = serial;
+        slot->report.sent = call->sent;
         slot->procedure = rpc_procedure_find(rpc_program_find(call->program), call->procedure);
         slot->call = call;
         call->owner = slot;

@@ -31,6 +31,7 @@ struct rpc_call {
     uint32_t procedure;
     uint32_t serial;
     enum rpc_call_state state;
+    uint64_t sent; /* bytes of the message */
     void *owner; /* the operation that waits for it, if one does */
 
     /* The answer. The payload is borrowed from the framer, or the call's own (then `own` is set). */

@@ -114,7 +114,8 @@ void rpc_op_begin(struct lvc_slot *slot, enum rpc_op op, int64_t timeout_ms)
     slot->arrived = false;
     slot->thread = pthread_self();
     slot->timeout_ms = timeout_ms;
-    slot->deadline_ms = timeout_ms < 0 ? 0 : lvc_clock_ms() + timeout_ms;
+    /* The clock is cut to milliseconds: one more, so that nobody gives up too early. */
+    slot->deadline_ms = timeout_ms < 0 ? 0 : lvc_clock_ms() + timeout_ms + (timeout_ms > 0);
     slot->next = NULL;
     slot->previous = client->last;
     if (client->last != NULL) {

@@ -10,8 +10,7 @@ Called by: users, the faces. Never: imports anything before it is asked for, so 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from libvirtcore.deadline import timeout
     from libvirtcore.errors import VirError, libvirtError

@@ -137,9 +137,7 @@ class Client:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def call(
-        self, program: int, proc: int, args: Any = None, timeout: float | None = None
-    ) -> Any:
+    def call(self, program: int, proc: int, args: Any = None, timeout: float | None = None) -> Any:
         """Call and wait. The tuple of result fields, None when there are none."""
         if self._forks != _forks:
             raise self._foreign()

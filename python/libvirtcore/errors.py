@@ -11,10 +11,7 @@ Never: raises from the handler that shows an error.
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable
-from threading import local
-from typing import Any
+from _thread import _local as local
 
 from libvirtcore.error_texts import DOMAINS, LEVELS, TEXTS
 from libvirtcore.generated.constants import (
@@ -25,9 +22,14 @@ from libvirtcore.generated.constants import (
     VIR_FROM_REMOTE,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
 # What libvirt-python hands out: code, domain, message, level, str1, str2, str3, int1, int2.
 RawError = tuple[int, int, str, int, str | None, str | None, str | None, int, int]
-ErrorHandler = Callable[[Any, RawError], object]
+ErrorHandler: TypeAlias = "Callable[[Any, RawError], object]"
 
 
 class VirError(Exception):
@@ -154,6 +156,8 @@ def dispatch(error: VirError) -> None:
     try:
         handler(context, error.raw)
     except Exception:
+        import traceback
+
         traceback.print_exc()
 
 
@@ -175,7 +179,7 @@ def print_error(error: VirError) -> None:
 # --- what users catch -----------------------------------------------------------------------------
 
 
-class libvirtError(Exception):  # noqa: N801, N818 (the public name)
+class libvirtError(Exception):  # the public name
     """A failed call. `err` is the last error of the thread that made it, None if there was none.
 
     Calling it gives an instance of the subclass for the error's code, if the code has one.
@@ -193,7 +197,7 @@ class libvirtError(Exception):  # noqa: N801, N818 (the public name)
         error = thread.error
         if cls is libvirtError and error is not None:
             if not libvirtError._by_code:
-                import libvirtcore.exceptions  # noqa: F401 (fills the table when first needed)
+                import libvirtcore.exceptions
             kind: type[libvirtError] = libvirtError._by_code.get(error.code, cls)
             return Exception.__new__(kind, *args)
         return Exception.__new__(cls, *args)

@@ -9,9 +9,10 @@ Never: talks to a driver.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
     from libvirtcore.drivers.base import Driver
 
 

@@ -26,6 +26,7 @@ PING, PONG = 1, 2
 GET_VERSION = 4  # () -> (hypervisor version,)
 LOOKUP_BY_NAME = 23  # (name,) -> (domain,)
 GET_HOSTNAME = 59  # () -> (hostname,)
+GET_BLKIO_PARAMETERS = 206  # (domain, nparams, flags) -> (params, nparams)
 DOMAIN_EVENT = 107  # event: dom, event, detail
 OPEN_GRAPHICS_FD = 343  # (domain, index, flags), a descriptor comes back
 OPEN_GRAPHICS = 249  # (domain, index, flags), a descriptor goes along
@@ -55,9 +56,7 @@ def pack(
     version: int = 1,
 ) -> bytes:
     return (
-        struct.pack(
-            ">7I", 28 + len(payload), program, version, proc, type, serial, status
-        )
+        struct.pack(">7I", 28 + len(payload), program, version, proc, type, serial, status)
         + payload
     )
 
@@ -102,7 +101,8 @@ class Peer:
     def take(self) -> Message:
         (length,) = struct.unpack(">I", self.exactly(4))
         body = self.exactly(length - 4)
-        return Message(*struct.unpack(">6I", body[:24]), body[24:])
+        program, version, proc, kind, serial, status = struct.unpack(">6I", body[:24])
+        return Message(program, version, proc, kind, serial, status, body[24:])
 
     def take_fds(self, count: int) -> list[int]:
         """Descriptors as libvirt sends them: one byte each."""
@@ -123,7 +123,9 @@ class Peer:
         self.send(pack(message.proc, REPLY, message.serial, OK, result(message.proc, *fields)))
 
     def fail(self, message: Message, code: int, domain: int, text: str) -> None:
-        self.send(pack(message.proc, REPLY, message.serial, ERROR, error_payload(code, domain, text)))
+        self.send(
+            pack(message.proc, REPLY, message.serial, ERROR, error_payload(code, domain, text))
+        )
 
     def close(self) -> None:
         self.sock.close()

@@ -18,6 +18,7 @@ from tests.rpc.peer import (
     CALL,
     DOMAIN,
     DOMAIN_EVENT,
+    GET_BLKIO_PARAMETERS,
     GET_HOSTNAME,
     GET_VERSION,
     LOOKUP_BY_NAME,
@@ -63,9 +64,11 @@ def test_call_without_result_returns_none(pair: Pair) -> None:
 
 def test_typed_parameters_come_as_dict(pair: Pair) -> None:
     client, peer = pair
-    proc = 213  # domain_get_blkio_parameters -> (params, nparams)
     peer.serve(lambda message: peer.reply(message, [("weight", 2, 500), ("path", 7, "/x")], 2))
-    assert client.call(REMOTE, 206, (DOMAIN, 2, 0)) == ({"weight": 500, "path": "/x"}, 2), proc
+    assert client.call(REMOTE, GET_BLKIO_PARAMETERS, (DOMAIN, 2, 0)) == (
+        {"weight": 500, "path": "/x"},
+        2,
+    )
 
 
 def test_error_of_the_peer_is_raised_as_sent(pair: Pair) -> None:
@@ -73,7 +76,8 @@ def test_error_of_the_peer_is_raised_as_sent(pair: Pair) -> None:
     peer.serve(lambda message: peer.fail(message, 42, 10, "Domain not found"))
     with pytest.raises(VirError) as caught:
         client.call(REMOTE, LOOKUP_BY_NAME, ("nope",))
-    assert caught.value.raw == (42, 10, "Domain not found", 2, "%s", "Domain not found", None, -1, -1)
+    text = "Domain not found"
+    assert caught.value.raw == (42, 10, text, 2, "%s", text, None, -1, -1)
     assert client.closed is None
 
 
@@ -90,9 +94,7 @@ def test_error_of_the_peer_is_raised_as_sent(pair: Pair) -> None:
         (0, None),
     ],
 )
-def test_wrong_arguments_leave_the_connection_usable(
-    pair: Pair, proc: int, args: Any
-) -> None:
+def test_wrong_arguments_leave_the_connection_usable(pair: Pair, proc: int, args: Any) -> None:
     client, peer = pair
     with pytest.raises(VirError):
         client.call(REMOTE, proc, args)
@@ -290,6 +292,7 @@ def test_big_call_passes_a_peer_that_floods_before_it_reads(pair: Pair) -> None:
     assert client.stats()["queued_events"] == 40
 
 
+@pytest.mark.slow
 def test_keyboard_interrupt_leaves_the_connection_usable(pair: Pair) -> None:
     client, peer = pair
 
@@ -310,6 +313,7 @@ def test_keyboard_interrupt_leaves_the_connection_usable(pair: Pair) -> None:
     assert client.stats()["late_replies"] == 3
 
 
+@pytest.mark.slow
 def test_signal_that_another_thread_takes_is_handled_soon(pair: Pair) -> None:
     client, peer = pair
     seen: list[float] = []
@@ -371,6 +375,39 @@ def test_stats_count_bytes(pair: Pair) -> None:
     client.close()
     assert client.closed == "client"
     assert client.fileno() == -1
+
+
+def test_every_call_is_traced(core: Any, monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("libvirtcore.log.trace_rpc", lambda *line: seen.append(line))
+    client, peer = connect()
+
+    def answer(message: Any) -> None:
+        if message.proc == GET_VERSION:
+            peer.reply(message, 7)
+        elif message.proc == LOOKUP_BY_NAME:
+            peer.fail(message, 42, 10, "no")
+        elif message.serial == 4:
+            peer.close()
+
+    peer.serve(answer)
+    client.call(REMOTE, GET_VERSION)
+    with pytest.raises(VirError):
+        client.call(REMOTE, LOOKUP_BY_NAME, ("vm",))
+    client.wait(client.submit(REMOTE, GET_VERSION))
+    with pytest.raises(VirError):
+        client.call(REMOTE, GET_HOSTNAME, timeout=0.05)
+    with pytest.raises(VirError):
+        client.call(REMOTE, GET_HOSTNAME, timeout=5)
+    assert [line[:5] for line in seen] == [
+        (REMOTE, GET_VERSION, 0, "ok", 28),
+        (REMOTE, LOOKUP_BY_NAME, 1, "error", 36),
+        (REMOTE, GET_VERSION, 2, "ok", 28),
+        (REMOTE, GET_HOSTNAME, 3, "abandoned", 28),
+        (REMOTE, GET_HOSTNAME, 4, "closed", 28),
+    ]
+    assert [line[5] for line in seen] == [36, seen[1][5], 36, 0, 0]
+    assert 50_000 <= seen[3][6] < 5_000_000
 
 
 def test_dropped_clients_leave_no_descriptors(connect: Connect, core: Any) -> None:

@@ -71,14 +71,14 @@ def test_descriptors_go_with_the_call(pair: Pair) -> None:
 
 def test_thirty_two_descriptors_in_order(pair: Pair) -> None:
     client, peer = pair
-    files = [open("/dev/null") for _ in range(32)]
+    sent = [os.open("/dev/null", os.O_RDONLY) for _ in range(32)]
     try:
         waiting = in_thread(client.call_fds, REMOTE, GET_VERSION, None)
-        reply_with(peer, peer.take(), [one.fileno() for one in files])
+        reply_with(peer, peer.take(), sent)
         value, fds = waiting.result()
     finally:
-        for one in files:
-            one.close()
+        for fd in sent:
+            os.close(fd)
     assert value == (7,)
     assert len(set(fds)) == 32
     for fd in fds:

@@ -273,8 +273,9 @@ def test_two_streams_are_kept_apart(pair: Pair) -> None:
     two, second = open_stream(pair)
     for n in range(50):
         peer.send(data(second, b"2%d" % (n % 10)) + data(first, b"1%d" % (n % 10)))
-    assert b"".join(one.recv(2) for _ in range(50)) == b"".join(b"1%d" % (n % 10) for n in range(50))
-    assert b"".join(two.recv(2) for _ in range(50)) == b"".join(b"2%d" % (n % 10) for n in range(50))
+    for n in range(50):
+        assert one.recv(2) == b"1%d" % (n % 10)
+        assert two.recv(2) == b"2%d" % (n % 10)
 
 
 def test_refused_stream_raises(pair: Pair) -> None:
@@ -347,8 +348,8 @@ def test_deadline_and_cancel_of_a_stream(pair: Pair) -> None:
 
 def test_upload_beside_a_peer_that_sends_before_it_reads(pair: Pair) -> None:
     """Both directions full: the sender has to read meanwhile."""
-    client, peer = pair
-    stream, serial = open_stream(pair, VOL_UPLOAD)
+    _client, peer = pair
+    stream, _serial = open_stream(pair, VOL_UPLOAD)
     other, second = open_stream(pair)
     total = 40 * PIECE
 
@@ -398,7 +399,7 @@ def test_streams_of_many_threads(pair: Pair) -> None:
             got += part
         stream.finish()
         assert len(got) == 80_000 and len(set(struct.unpack(">20000I", got))) == 1
-        return struct.unpack(">I", got[:4])[0]
+        return int.from_bytes(got[:4], "big")
 
     downloads = [in_thread(download) for _ in range(12)]
     assert len({one.result() for one in downloads}) == 12

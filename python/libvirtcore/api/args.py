@@ -9,8 +9,11 @@ Never: knows a single API.
 
 from __future__ import annotations
 
-from operator import index
-from typing import Any
+from _operator import index  # operator itself takes a while
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 U32 = 0xFFFFFFFF
 U64 = 0xFFFFFFFFFFFFFFFF

@@ -12,9 +12,6 @@ Never: knows a single API; those facts are the rows of generated.api_table, chec
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from libvirtcore.api.checks import CHECKS, Check, is_object, missing, not_read_only, uuid
 from libvirtcore.api.effects import EFFECTS
 from libvirtcore.errors import VirError, dispatch, report, thread
@@ -37,7 +34,12 @@ from libvirtcore.handles import (
     StreamHandle,
 )
 
-Shape = Callable[[Any], Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+Shape: TypeAlias = "Callable[[Any], Any]"
 
 # Kind of object → its handle, and the code and domain of the error when it is none. Domain 0
 # stands for the domain of the called function.

@@ -9,17 +9,18 @@ Called by: libvirtcore.api.call, libvirtcore.api.migrate. Never: asks a driver.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
-
 from libvirtcore.errors import VirError, invalid_argument, report
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import ConnectHandle, Handle
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+
     from libvirtcore.api.call import Row
 
-Check = Callable[["Row", Any, tuple[Any, ...]], None]
+Check: TypeAlias = "Callable[[Row, Any, tuple[Any, ...]], None]"
 
 
 def refuse(row: Row, name: str, what: str) -> VirError:
@@ -293,9 +294,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
             "VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE",
             "VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE",
         ),
-        exclusive(
-            "VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE", "VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE"
-        ),
+        exclusive("VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE", "VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE"),
     ),
     "virDomainCoreDump": _DUMP,
     "virDomainCoreDumpWithFormat": (core_format, *_DUMP),
@@ -341,9 +340,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         ),
     ),
     "virDomainStartDirtyRateCalc": (
-        exclusive(
-            "VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP", "VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_RING"
-        ),
+        exclusive("VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP", "VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_RING"),
     ),
     "virNetworkGetMetadata": (*_LIVE_OR_CONFIG, metadata_to_get),
     "virNetworkSetMetadata": (metadata_to_set,),

@@ -5,13 +5,8 @@ Called by: libvirtmod. Calls: settings (name → URI), drivers.registry (URI →
 Never: knows a driver.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
 
-from typing import Any
-
-from libvirtcore import settings
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import attempt, call, run
 from libvirtcore.drivers.registry import open_driver
@@ -20,14 +15,31 @@ from libvirtcore.generated.constants import VIR_CONNECT_RO
 from libvirtcore.generated.limits import REMOTE_DOMAIN_LIST_MAX
 from libvirtcore.handles import ConnectHandle
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virConnectClose",
+    "virConnectGetURI",
+    "virConnectIsAlive",
+    "virConnectIsEncrypted",
+    "virConnectIsSecure",
+    "virConnectListDomainsID",
+    "virConnectOpen",
+    "virConnectOpenAuth",
+    "virConnectOpenReadOnly",
+    "virConnectSetKeepAlive",
+]
+
 
 def open_connection(name: str | None, auth: Any, flags: int) -> ConnectHandle:
     """Open what a user's URI, alias or None means. Raises: VirError."""
+    from libvirtcore import settings  # and what it needs: half the time of `import libvirt`
+
     uri = settings.connection_uri(name, flags)
     driver = open_driver(uri, auth, flags)
-    conn = ConnectHandle(
-        driver, str(uri) if uri is not None else "", bool(flags & VIR_CONNECT_RO)
-    )
+    conn = ConnectHandle(driver, str(uri) if uri is not None else "", bool(flags & VIR_CONNECT_RO))
     driver.conn = conn
     return conn
 
@@ -75,9 +87,7 @@ def virConnectIsAlive(connect: Any, /) -> Any:
 
 
 def virConnectIsEncrypted(connect: Any, /) -> Any:
-    return run(
-        row.virConnectIsEncrypted, lambda driver, _conn: int(driver.is_encrypted()), connect
-    )
+    return run(row.virConnectIsEncrypted, lambda driver, _conn: int(driver.is_encrypted()), connect)
 
 
 def virConnectIsSecure(connect: Any, /) -> Any:

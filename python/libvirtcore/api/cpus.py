@@ -7,17 +7,29 @@ Called by: libvirtmod.
 Never: guesses a number of CPUs.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api import shapes
 from libvirtcore.api.call import run
 from libvirtcore.generated import api_table as row
 from libvirtcore.generated.limits import REMOTE_DOMAIN_GET_CPU_STATS_NCPUS_MAX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virDomainGetCPUStats",
+    "virDomainGetEmulatorPinInfo",
+    "virDomainGetIOThreadInfo",
+    "virDomainGetVcpuPinInfo",
+    "virDomainGetVcpus",
+    "virDomainPinEmulator",
+    "virDomainPinIOThread",
+    "virDomainPinVcpu",
+    "virDomainPinVcpuFlags",
+]
 
 
 def host_cpus(driver: Any) -> int:

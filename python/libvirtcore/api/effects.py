@@ -8,10 +8,12 @@ Never: keeps other state of an object.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from libvirtcore.handles import DomainHandle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def stopped(dom: DomainHandle, _value: Any) -> None:

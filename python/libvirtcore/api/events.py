@@ -7,12 +7,9 @@ Called by: libvirtmod, libvirtmod_qemu. Calls: events.state.
 Never: calls a user's callback.
 """
 
-# ruff: noqa: N802, N803
-
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import Row, argument, run
@@ -24,8 +21,30 @@ from libvirtcore.events.state import event_state
 from libvirtcore.generated import api_table as row
 from libvirtcore.generated.constants import VIR_ERR_NO_SUPPORT
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from libvirtcore.events.state import Deliver
+
+__all__ = [
+    "virConnectDomainEventDeregister",
+    "virConnectDomainEventDeregisterAny",
+    "virConnectDomainEventRegister",
+    "virConnectDomainEventRegisterAny",
+    "virConnectDomainQemuMonitorEventDeregister",
+    "virConnectDomainQemuMonitorEventRegister",
+    "virConnectNetworkEventDeregisterAny",
+    "virConnectNetworkEventRegisterAny",
+    "virConnectNodeDeviceEventDeregisterAny",
+    "virConnectNodeDeviceEventRegisterAny",
+    "virConnectRegisterCloseCallback",
+    "virConnectSecretEventDeregisterAny",
+    "virConnectSecretEventRegisterAny",
+    "virConnectStoragePoolEventDeregisterAny",
+    "virConnectStoragePoolEventRegisterAny",
+    "virConnectUnregisterCloseCallback",
+]
 
 
 # What a filter of another connection is called, and its argument.
@@ -86,9 +105,7 @@ def _deregister(facts: Row) -> Any:
 
 _domain = _register(row.virConnectDomainEventRegisterAny, families.DOMAIN, "domain")
 _network = _register(row.virConnectNetworkEventRegisterAny, families.NETWORK, "network")
-_pool = _register(
-    row.virConnectStoragePoolEventRegisterAny, families.STORAGE_POOL, "storage_pool"
-)
+_pool = _register(row.virConnectStoragePoolEventRegisterAny, families.STORAGE_POOL, "storage_pool")
 _device = _register(row.virConnectNodeDeviceEventRegisterAny, families.NODE_DEVICE, "node_device")
 _secret = _register(row.virConnectSecretEventRegisterAny, families.SECRET, "secret")
 _domain_gone = _deregister(row.virConnectDomainEventDeregisterAny)
@@ -129,9 +146,7 @@ def virConnectStoragePoolEventDeregisterAny(conn: Any, callbackID: Any, /) -> An
     return run(row.virConnectStoragePoolEventDeregisterAny, _pool_gone, conn, number)
 
 
-def virConnectNodeDeviceEventRegisterAny(
-    conn: Any, dev: Any, eventID: Any, cbData: Any, /
-) -> Any:
+def virConnectNodeDeviceEventRegisterAny(conn: Any, dev: Any, eventID: Any, cbData: Any, /) -> Any:
     number = arg.i32(eventID)
     return run(row.virConnectNodeDeviceEventRegisterAny, _device, conn, dev, number, cbData)
 
@@ -141,9 +156,7 @@ def virConnectNodeDeviceEventDeregisterAny(conn: Any, callbackID: Any, /) -> Any
     return run(row.virConnectNodeDeviceEventDeregisterAny, _device_gone, conn, number)
 
 
-def virConnectSecretEventRegisterAny(
-    conn: Any, secret: Any, eventID: Any, cbData: Any, /
-) -> Any:
+def virConnectSecretEventRegisterAny(conn: Any, secret: Any, eventID: Any, cbData: Any, /) -> Any:
     number = arg.i32(eventID)
     return run(row.virConnectSecretEventRegisterAny, _secret, conn, secret, number, cbData)
 

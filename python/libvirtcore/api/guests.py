@@ -5,13 +5,10 @@ Called by: libvirtmod, libvirtmod_qemu, libvirtmod_lxc.
 Never: opens a file; descriptors come from the caller and go to the caller.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
 
 import os
 import stat
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api import shapes
@@ -22,8 +19,31 @@ from libvirtcore.generated import api_table as row
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import DomainHandle
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def virDomainCreateLinux(connect: Any, xmlDesc: Any, flags: Any, /) -> Any:  # noqa: N803
+__all__ = [
+    "virConnectGetAllDomainStats",
+    "virDomainBlockPeek",
+    "virDomainCreateLinux",
+    "virDomainCreateWithFiles",
+    "virDomainCreateXMLWithFiles",
+    "virDomainFDAssociate",
+    "virDomainFSFreeze",
+    "virDomainFSThaw",
+    "virDomainGetTime",
+    "virDomainListGetStats",
+    "virDomainLxcEnterCGroup",
+    "virDomainMemoryPeek",
+    "virDomainOpenGraphics",
+    "virDomainQemuMonitorCommandWithFiles",
+    "virDomainSendKey",
+    "virDomainSetTime",
+]
+
+
+def virDomainCreateLinux(connect: Any, xmlDesc: Any, flags: Any, /) -> Any:
     """The old name of virDomainCreateXML."""
     return call(
         row.virDomainCreateXML,
@@ -52,9 +72,7 @@ def virDomainCreateWithFiles(domain: Any, files: Any, flags: Any, /) -> Any:
     return run(facts, body, domain, _fds(files), arg.u32(flags))
 
 
-def virDomainCreateXMLWithFiles(
-    connect: Any, xmlDesc: Any, files: Any, flags: Any, /  # noqa: N803
-) -> Any:
+def virDomainCreateXMLWithFiles(connect: Any, xmlDesc: Any, files: Any, flags: Any, /) -> Any:
     facts = row.virDomainCreateXMLWithFiles
 
     def body(driver: Any, _conn: Any, xml: str | None, fds: list[int], flags: int) -> Any:
@@ -101,9 +119,7 @@ def virDomainOpenGraphics(domain: Any, idx: Any, fd: Any, flags: Any, /) -> Any:
     return run(facts, body, domain, arg.u32(idx), arg.i32(fd), arg.u32(flags))
 
 
-def virDomainQemuMonitorCommandWithFiles(
-    domain: Any, cmd: Any, files: Any, flags: Any, /
-) -> Any:
+def virDomainQemuMonitorCommandWithFiles(domain: Any, cmd: Any, files: Any, flags: Any, /) -> Any:
     """(result, descriptors)."""
     facts = row.virDomainQemuMonitorCommandWithFiles
 
@@ -253,9 +269,7 @@ def virConnectGetAllDomainStats(connect: Any, stats: Any, flags: Any, /) -> Any:
     def body(driver: Any, _conn: Any, stats: int, flags: int) -> Any:
         return shapes.domain_stats(driver.connect_get_all_domain_stats([], stats, flags))
 
-    return run(
-        row.virConnectGetAllDomainStats, body, connect, arg.u32(stats), arg.u32(flags)
-    )
+    return run(row.virConnectGetAllDomainStats, body, connect, arg.u32(stats), arg.u32(flags))
 
 
 def virDomainListGetStats(connect: Any, doms: Any, stats: Any, flags: Any, /) -> Any:
@@ -277,4 +291,6 @@ def virDomainListGetStats(connect: Any, doms: Any, stats: Any, flags: Any, /) ->
 
 
 def _null(facts: Any, name: str) -> Exception:
-    return invalid_argument(facts.name, name, f"{name} in {facts.name} must not be NULL", facts.domain)
+    return invalid_argument(
+        facts.name, name, f"{name} in {facts.name} must not be NULL", facts.domain
+    )

@@ -5,16 +5,21 @@ Called by: libvirtmod.
 Never: knows what a page size is good for.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import run
 from libvirtcore.errors import invalid_argument
 from libvirtcore.generated import api_table as row
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virNodeAllocPages",
+    "virNodeGetFreePages",
+]
 
 
 def _free_pages(driver: Any, _conn: Any, pages: list[int], start: int, *rest: int) -> Any:
@@ -30,7 +35,7 @@ def _free_pages(driver: Any, _conn: Any, pages: list[int], start: int, *rest: in
 
 
 def virNodeGetFreePages(
-    connect: Any, pages: Any, startCell: Any, maxCells: Any, flags: Any, /  # noqa: N803
+    connect: Any, pages: Any, startCell: Any, maxCells: Any, flags: Any, /
 ) -> Any:
     if not isinstance(pages, list):
         raise TypeError("pagesize must be list")
@@ -50,7 +55,7 @@ def _alloc_pages(driver: Any, _conn: Any, pages: dict[int, int], *rest: int) -> 
 
 
 def virNodeAllocPages(
-    connect: Any, pages: Any, startCell: Any, cellCount: Any, flags: Any, /  # noqa: N803
+    connect: Any, pages: Any, startCell: Any, cellCount: Any, flags: Any, /
 ) -> Any:
     if not isinstance(pages, dict):
         raise TypeError(f"pages must be dict, not {type(pages).__name__}")

@@ -5,12 +5,9 @@ Called by: libvirtmod.
 Never: reports an error of its own as a call's, except where libvirt does.
 """
 
-# ruff: noqa: N802, N803
-
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from libvirtcore import errors
 from libvirtcore.api import args as arg
@@ -18,6 +15,32 @@ from libvirtcore.api.call import attempt
 from libvirtcore.events import loop
 from libvirtcore.generated.constants import VIR_FROM_NONE
 from libvirtcore.handles import ConnectHandle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virConnGetLastError",
+    "virConnResetLastError",
+    "virEventAddHandle",
+    "virEventAddTimeout",
+    "virEventRegisterDefaultImpl",
+    "virEventRegisterImpl",
+    "virEventRemoveHandle",
+    "virEventRemoveTimeout",
+    "virEventRunDefaultImpl",
+    "virEventUpdateHandle",
+    "virEventUpdateTimeout",
+    "virGetLastError",
+    "virGetLastErrorCode",
+    "virGetLastErrorDomain",
+    "virGetLastErrorMessage",
+    "virGetVersion",
+    "virInitialize",
+    "virRegisterErrorHandler",
+    "virResetLastError",
+]
 
 LIBRARY_VERSION = 12008000  # the libvirt whose interface this is
 

@@ -5,16 +5,25 @@ Called by: libvirtmod.
 Never: knows how a driver finds things.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import Row, run
 from libvirtcore.errors import invalid_argument
 from libvirtcore.generated import api_table as row
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virDomainLookupByUUIDString",
+    "virNWFilterLookupByUUIDString",
+    "virNetworkLookupByUUIDString",
+    "virNetworkPortLookupByUUIDString",
+    "virSecretLookupByUUIDString",
+    "virStoragePoolLookupByUUIDString",
+]
 
 _HEX = frozenset("0123456789abcdefABCDEF")
 
@@ -22,7 +31,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 def parse_uuid(text: str) -> bytes | None:
     """16 bytes from hex digits with dashes or spaces between bytes, None when they are not that."""
     digits = text.strip(" \t\n\v\f\r")
-    out = []
+    out: list[int] = []
     at = 0
     while len(out) < 16:
         pair = digits[at : at + 2]

@@ -7,11 +7,7 @@ Called by: libvirtmod. Calls: drivers' domain_migrate and domain_migrate_to_uri.
 Never: speaks a migration protocol.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import Row, argument, run
@@ -21,6 +17,20 @@ from libvirtcore.errors import invalid_argument, report
 from libvirtcore.generated import api_table as row
 from libvirtcore.generated import constants as c
 from libvirtcore.generated import typed_inputs as inputs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virDomainMigrate",
+    "virDomainMigrate2",
+    "virDomainMigrate3",
+    "virDomainMigrateToURI",
+    "virDomainMigrateToURI2",
+    "virDomainMigrateToURI3",
+]
+
 
 def _params(**given: Any) -> list[Triple]:
     """Parameters from plain arguments; absent ones are left out."""
@@ -123,9 +133,7 @@ def virDomainMigrate3(domain: Any, dconn: Any, params: Any, flags: Any, /) -> An
     return run(row.virDomainMigrate3, _migrate3, domain, dconn, triples, arg.u32(flags))
 
 
-def virDomainMigrateToURI(
-    domain: Any, duri: Any, flags: Any, dname: Any, bandwidth: Any, /
-) -> Any:
+def virDomainMigrateToURI(domain: Any, duri: Any, flags: Any, dname: Any, bandwidth: Any, /) -> Any:
     facts = row.virDomainMigrateToURI
     name = arg.text(dname, facts.name, 4)
     speed = arg.ulong(bandwidth)
@@ -137,9 +145,11 @@ def virDomainMigrateToURI(
             raise invalid_argument(facts.name, "duri", message, facts.domain)
         if flags & c.VIR_MIGRATE_PEER2PEER:
             params = _params(destination_name=name, bandwidth=speed)
-            return _uri(driver, dom, duri, params, flags)
+            _uri(driver, dom, duri, params, flags)
+            return 0
         params = _params(destination_name=name, migrate_uri=duri, bandwidth=speed)
-        return _uri(driver, dom, None, params, flags)
+        _uri(driver, dom, None, params, flags)
+        return 0
 
     return run(facts, body, domain, arg.text(duri, facts.name, 2), number)
 

@@ -5,25 +5,77 @@ Called by: libvirtmod.
 Never: asks a driver, but to close a connection.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from libvirtcore.api.call import Row, run
 from libvirtcore.generated import api_table as row
 
-Door = Callable[..., Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+__all__ = [
+    "virDomainCheckpointFree",
+    "virDomainCheckpointGetConnect",
+    "virDomainCheckpointGetDomain",
+    "virDomainCheckpointGetName",
+    "virDomainFree",
+    "virDomainGetConnect",
+    "virDomainGetID",
+    "virDomainGetName",
+    "virDomainGetUUID",
+    "virDomainGetUUIDString",
+    "virDomainSnapshotFree",
+    "virDomainSnapshotGetConnect",
+    "virDomainSnapshotGetDomain",
+    "virDomainSnapshotGetName",
+    "virInterfaceFree",
+    "virInterfaceGetConnect",
+    "virInterfaceGetMACString",
+    "virInterfaceGetName",
+    "virNWFilterBindingFree",
+    "virNWFilterBindingGetFilterName",
+    "virNWFilterBindingGetPortDev",
+    "virNWFilterFree",
+    "virNWFilterGetName",
+    "virNWFilterGetUUID",
+    "virNWFilterGetUUIDString",
+    "virNetworkFree",
+    "virNetworkGetConnect",
+    "virNetworkGetName",
+    "virNetworkGetUUID",
+    "virNetworkGetUUIDString",
+    "virNetworkPortFree",
+    "virNetworkPortGetNetwork",
+    "virNetworkPortGetUUID",
+    "virNetworkPortGetUUIDString",
+    "virNodeDeviceFree",
+    "virNodeDeviceGetName",
+    "virSecretFree",
+    "virSecretGetConnect",
+    "virSecretGetUUID",
+    "virSecretGetUUIDString",
+    "virSecretGetUsageID",
+    "virSecretGetUsageType",
+    "virStoragePoolFree",
+    "virStoragePoolGetConnect",
+    "virStoragePoolGetName",
+    "virStoragePoolGetUUID",
+    "virStoragePoolGetUUIDString",
+    "virStorageVolFree",
+    "virStorageVolGetConnect",
+    "virStorageVolGetKey",
+    "virStorageVolGetName",
+]
+
+Door: TypeAlias = "Callable[..., Any]"
 
 
 def uuid_string(uuid: bytes) -> str:
     """16 bytes as text."""
     digits = uuid.hex()
-    return "-".join(
-        (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-    )
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _getter(facts: Row, attribute: str) -> Door:

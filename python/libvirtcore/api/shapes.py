@@ -9,7 +9,9 @@ Never: calls a driver.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Tags of memory statistics by number, VIR_DOMAIN_MEMORY_STAT_….
 MEMORY_STATS = (

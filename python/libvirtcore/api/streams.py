@@ -7,20 +7,36 @@ Called by: libvirtmod. Calls: the driver's Stream.
 Never: copies data.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import Row, run
-from libvirtcore.drivers.base import Stream
 from libvirtcore.drivers.support import no_support
 from libvirtcore.errors import invalid_argument
 from libvirtcore.generated import api_table as row
 from libvirtcore.handles import StreamHandle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from libvirtcore.drivers.base import Stream
+
+__all__ = [
+    "virStreamAbort",
+    "virStreamEventAddCallback",
+    "virStreamEventRemoveCallback",
+    "virStreamEventUpdateCallback",
+    "virStreamFinish",
+    "virStreamFree",
+    "virStreamNew",
+    "virStreamRecv",
+    "virStreamRecvFlags",
+    "virStreamRecvHole",
+    "virStreamSend",
+    "virStreamSendHole",
+]
 
 
 def _opened(facts: Row, stream: Any) -> Stream:
@@ -69,9 +85,7 @@ def virStreamFree(stream: Any, /) -> Any:
 
 def virStreamSend(stream: Any, data: Any, /) -> Any:
     """Bytes taken, -2 when a non-blocking stream would wait."""
-    return _ask(
-        row.virStreamSend, lambda impl, data: impl.send(data), stream, _stream_data(data)
-    )
+    return _ask(row.virStreamSend, lambda impl, data: impl.send(data), stream, _stream_data(data))
 
 
 def _stream_data(value: Any) -> bytes:
@@ -142,7 +156,7 @@ def virStreamAbort(stream: Any, /) -> Any:
     return run(row.virStreamAbort, body, stream)
 
 
-def virStreamEventAddCallback(stream: Any, events: Any, cbData: Any, /) -> Any:  # noqa: N803
+def virStreamEventAddCallback(stream: Any, events: Any, cbData: Any, /) -> Any:
     """Events go to `cbData["stream"]._dispatchStreamEventCallback`."""
 
     def deliver(events: int) -> object:

@@ -7,11 +7,7 @@ Called by: libvirtmod. Calls: api.typed.
 Never: sends a setting whose type is a guess when a driver told it.
 """
 
-# ruff: noqa: N802
-
 from __future__ import annotations
-
-from typing import Any
 
 from libvirtcore.api import args as arg
 from libvirtcore.api.call import Row, run
@@ -19,6 +15,22 @@ from libvirtcore.api.typed import from_current, need_dict
 from libvirtcore.generated import api_table as row
 from libvirtcore.generated import constants as c
 from libvirtcore.generated import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "virDomainSetBlkioParameters",
+    "virDomainSetInterfaceParameters",
+    "virDomainSetMemoryParameters",
+    "virDomainSetNumaParameters",
+    "virDomainSetPerfEvents",
+    "virDomainSetSchedulerParameters",
+    "virDomainSetSchedulerParametersFlags",
+    "virNetworkPortSetParameters",
+    "virNodeSetMemoryParameters",
+]
 
 
 def _change(facts: Row, getter: str, setter: str, asked: tuple[Any, ...]) -> Any:
@@ -73,9 +85,7 @@ _interface = _change(
     "domain_set_interface_parameters",
     (limits.REMOTE_DOMAIN_INTERFACE_PARAMETERS_MAX,),
 )
-_perf = _change(
-    row.virDomainSetPerfEvents, "domain_get_perf_events", "domain_set_perf_events", ()
-)
+_perf = _change(row.virDomainSetPerfEvents, "domain_get_perf_events", "domain_set_perf_events", ())
 _port = _change(
     row.virNetworkPortSetParameters,
     "network_port_get_parameters",
@@ -105,15 +115,11 @@ def virDomainSetSchedulerParametersFlags(domain: Any, params: Any, flags: Any, /
 
 
 def virDomainSetBlkioParameters(domain: Any, params: Any, flags: Any, /) -> Any:
-    return run(
-        row.virDomainSetBlkioParameters, _blkio, domain, need_dict(params), arg.u32(flags)
-    )
+    return run(row.virDomainSetBlkioParameters, _blkio, domain, need_dict(params), arg.u32(flags))
 
 
 def virDomainSetMemoryParameters(domain: Any, params: Any, flags: Any, /) -> Any:
-    return run(
-        row.virDomainSetMemoryParameters, _memory, domain, need_dict(params), arg.u32(flags)
-    )
+    return run(row.virDomainSetMemoryParameters, _memory, domain, need_dict(params), arg.u32(flags))
 
 
 def virDomainSetNumaParameters(domain: Any, params: Any, flags: Any, /) -> Any:

@@ -9,13 +9,16 @@ Never: asks a driver.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from operator import index
-from typing import Any
+from _operator import index  # operator itself takes a while
 
 from libvirtcore.generated import constants as c
 
-Triple = tuple[str, int, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeAlias
+
+Triple: TypeAlias = "tuple[str, int, Any]"
 
 _INT, _UINT = c.VIR_TYPED_PARAM_INT, c.VIR_TYPED_PARAM_UINT
 _LLONG = c.VIR_TYPED_PARAM_LLONG

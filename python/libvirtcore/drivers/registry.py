@@ -8,13 +8,13 @@ Never: imports a driver before a connection needs it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from libvirtcore.errors import report
 from libvirtcore.generated.constants import VIR_ERR_NO_CONNECT, VIR_FROM_NONE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from libvirtcore.drivers.base import Driver
     from libvirtcore.uri import Uri
 
@@ -32,6 +32,8 @@ def register_driver(scheme: str | None, module: str, name: str) -> None:
 
 def open_driver(uri: Uri | None, auth: Any, flags: int) -> Driver:
     """Open a URI with the first driver that takes it. Raises: VirError."""
+    from importlib import import_module  # here, so that `import libvirt` is spared it
+
     scheme = uri.scheme.partition("+")[0] if uri is not None else None
     for wanted, module, name in _DRIVERS:
         if wanted is None or wanted == scheme:

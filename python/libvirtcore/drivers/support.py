@@ -7,15 +7,17 @@ Never: imports a driver.
 
 from __future__ import annotations
 
-from typing import Any
-
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated.constants import VIR_ERR_NO_SUPPORT
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 # Typed parameters given to a driver: name, type (VIR_TYPED_PARAM_…), value.
-Params = list[tuple[str, int, Any]]
+Params: TypeAlias = "list[tuple[str, int, Any]]"
 # Typed parameters a driver returns: triples, or the dict they make.
-ParamValues = Params | dict[str, Any]
+ParamValues: TypeAlias = "Params | dict[str, Any]"
 
 
 def no_support(function: str, domain: int) -> VirError:

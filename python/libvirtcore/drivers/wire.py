@@ -17,6 +17,8 @@ REMOTE = 0x20008086
 QEMU = 0x20008087
 LXC = 0x00068000
 
+STRINGS = 4  # VIR_TYPED_PARAM_STRING_OKAY: without it a daemon keeps back parameters that are text
+
 
 class Rows:
     """What the generated rows of the remote driver call."""

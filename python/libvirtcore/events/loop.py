@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any, Protocol
 
 from libvirtcore.events.poll import PollLoop, report_callback_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Protocol
 
     from libvirtcore.events.poll import FreeCallback, HandleCallback, TimeoutCallback
+else:
+    Protocol = object
 
 
 class Loop(Protocol):

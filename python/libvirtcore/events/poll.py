@@ -12,10 +12,12 @@ import os
 import sys
 from _thread import allocate_lock, get_ident
 from time import monotonic
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
 
     HandleCallback = Callable[[int, int, int, Any], object]
     TimeoutCallback = Callable[[int, Any], object]

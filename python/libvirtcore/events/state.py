@@ -9,9 +9,8 @@ Called by: api.events (register), drivers (queue). Never: knows the wire or the 
 
 from __future__ import annotations
 
+from _collections import deque  # without the rest of collections
 from _thread import allocate_lock
-from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from libvirtcore.errors import report
 from libvirtcore.events.loop import ensure_loop
@@ -25,8 +24,10 @@ from libvirtcore.generated.constants import (
 )
 from libvirtcore.handles import DomainHandle
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from libvirtcore.events.loop import Loop
     from libvirtcore.handles import ConnectHandle, Handle

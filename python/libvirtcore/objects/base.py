@@ -6,11 +6,12 @@ Called by: objects.classes, objects.connect, objects.stream. Never: calls a driv
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from libvirtcore.handles import ConnectHandle, Handle
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from libvirtcore.objects.connect import virConnect
 
 
@@ -37,6 +38,9 @@ class Wrapper:
         if handle is not None:
             self._o = None
             handle.free()
+
+    def __copy__(self) -> Any:
+        return self  # two objects must not give back one handle
 
     def __reduce__(self) -> Any:
         raise TypeError(f"cannot pickle '{type(self).__name__}' object")

@@ -7,8 +7,6 @@ Called by: libvirt.py, generated wrappers. Never: holds state besides `_o` and t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
 from libvirtcore.generated.wrappers_domain import DomainMethods
 from libvirtcore.generated.wrappers_domain_checkpoint import DomainCheckpointMethods
 from libvirtcore.generated.wrappers_domain_snapshot import DomainSnapshotMethods
@@ -23,7 +21,10 @@ from libvirtcore.generated.wrappers_storage_pool import StoragePoolMethods
 from libvirtcore.generated.wrappers_storage_vol import StorageVolMethods
 from libvirtcore.objects.base import Wrapper, checked
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import ClassVar
+
     from libvirtcore.objects.connect import virConnect
 
 

@@ -8,19 +8,19 @@ Never: keeps the connection alive by itself; registered callbacks do, as in libv
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import libvirtmod
-
 from libvirtcore.errors import libvirtError
 from libvirtcore.generated.wrappers_connect import ConnectMethods
 from libvirtcore.objects.base import checked
 from libvirtcore.objects.classes import virDomain
 from libvirtcore.objects.dispatch import EventDispatch
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Any, TypeVar
 
     from libvirtcore.annotations import _DomainCB
     from libvirtcore.objects.classes import (
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     )
     from libvirtcore.pipeline import Pipeline
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
+
 
 
 class virConnect(ConnectMethods, EventDispatch):

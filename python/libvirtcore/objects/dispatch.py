@@ -9,8 +9,6 @@ callback raises; the event state shows it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from libvirtcore.events.state import copy_handle
 from libvirtcore.objects.classes import (
     virDomain,
@@ -20,13 +18,16 @@ from libvirtcore.objects.classes import (
     virStoragePool,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     from libvirtcore.handles import Handle
 
 # mypy: disable-error-code="arg-type"
 # The mixin is part of virConnect, which is what callbacks and objects are given.
 
-CallbackData = dict[str, Any]  # "cb", "conn", "opaque"
+CallbackData: TypeAlias = "dict[str, Any]"  # "cb", "conn", "opaque"
 
 
 class EventDispatch:

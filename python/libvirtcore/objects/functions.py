@@ -6,15 +6,14 @@ Called by: libvirt.py. Calls: libvirtmod. Never: knows drivers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import libvirtmod
-
 from libvirtcore.errors import libvirtError
 from libvirtcore.objects.connect import virConnect
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeAlias
 
     from libvirtcore.annotations import (
         _T,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
         _TimerCB,
     )
 
-CallbackData = dict[str, Any]
+CallbackData: TypeAlias = "dict[str, Any]"
 
 
 # -- connections -------------------------------------------------------------------------------

@@ -6,23 +6,22 @@ Called by: libvirt.py. Calls: libvirtmod. Never: buffers data between calls.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
 import libvirtmod
-
 from libvirtcore.errors import libvirtError
 from libvirtcore.generated.constants import VIR_STREAM_RECV_STOP_AT_HOLE
 from libvirtcore.generated.wrappers_stream import StreamMethods
 from libvirtcore.objects.base import Wrapper
 from libvirtcore.objects.classes import virStorageVol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Any, TypeVar
 
     from typing_extensions import Self
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
 
 
 class virStream(StreamMethods, Wrapper):

@@ -37,11 +37,11 @@ def main() -> None:
         f"qemu+ssh://far.invalid/system?command={relay}&proxy=netcat&netcat=/bin/nc&socket=/x",
     )
     attempt("test over ext", visit, f"test+ext:///default?command={relay}")
-    try:
-        tell("fails at once", visit("qemu+ext:///system?command=/bin/false"))
-    except libvirt.libvirtError as error:
-        tell("fails at once", [error.get_error_code(), error.get_error_domain()])
-    attempt("no such program", libvirt.open, "qemu+ext:///system?command=/nonexistent/program")
+    for program in ("/bin/false", "/nonexistent/program"):
+        try:
+            tell(program, visit(f"qemu+ext:///system?command={program}"))
+        except libvirt.libvirtError as error:  # the text tells how far one came, which varies
+            tell(program, [error.get_error_code(), error.get_error_domain()])
     attempt("ext without a command", libvirt.open, "qemu+ext:///system")
 
 

@@ -52,7 +52,9 @@ SECRET = """<secret ephemeral='no'><uuid>4b5c6d7e-8f90-4a1b-8c2d-3e4f5a6b7c8d</u
 
 def clean(value: Any) -> Any:
     """Numbers of a finished job vary from run to run; its keys do not."""
-    return sorted(value) if isinstance(value, dict) and "time_elapsed" in value else value
+    if isinstance(value, dict) and "time_elapsed" in value:
+        return sorted(set(value) - {"memory_bps"})  # absent where the time was too short
+    return value
 
 
 def main() -> None:

@@ -80,7 +80,6 @@ def main() -> None:
     conn = open_watched(uri, heard)
     attempt("unregister", conn.unregisterCloseCallback)
     attempt("unregister again", conn.unregisterCloseCallback)
-    conn.lookupByName("guest").destroy()
     tell("close", conn.close())
 
 
