@@ -218,7 +218,7 @@ class DomainSnapshotHandle(_DomainChildHandle):
 
 
 class StreamHandle(Handle):
-    """A data stream. `impl` is the driver's half once a call has attached one (drivers.base.Stream)."""
+    """A data stream. `impl` is the driver's half once a call has attached one."""
 
     __slots__ = ("flags", "impl")
     kind = "stream"

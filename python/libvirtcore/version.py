@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""version.py: the libvirt whose interface this is, as virGetVersion and drivers in process report it.
+"""version.py: the libvirt whose interface this is, as virGetVersion and local drivers report it.
 
 Called by: libvirtcore.api, drivers. Never: holds libvirtcore's own version (the file VERSION does).
 """

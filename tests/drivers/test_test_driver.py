@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import libvirt
 import pytest
+
+import libvirt
 
 DOMAIN = """
 <domain type='test'>

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_upstream_suite.py: libvirt-python's own test suite passes with our modules in its place.
 
-The source distribution is fetched by pip when the tests run and is never part of this tree. Its tests use
-`test:///default`; they run once in process and once, with the URI rewritten, through the real libvirtd.
+The source distribution is fetched by pip when the tests run and is never part of this tree. Its
+tests use `test:///default`; they run once in process and once, with the URI rewritten, through the
+real libvirtd.
 Called by: pytest. Calls: pip, and pytest in a process of its own.
 Never: changes what the tests assert.
 """
@@ -52,10 +53,11 @@ def run_suite(tests: Path, *names: str) -> tuple[dict[str, str], str]:
     """Run the suite, or single tests of it; return test → outcome, and the output."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     environment["PYTHONPATH"] = str(ROOT / "python")
+    chosen = names or sorted(path.name for path in tests.glob("test_*.py"))
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--no-header", "-rN",
-            "-c", os.devnull, f"--rootdir={tests}", *(names or sorted(map(str, tests.glob("test_*.py")))),
+            "-c", os.devnull, f"--rootdir={tests}", *chosen,
         ],
         capture_output=True, text=True, check=False, cwd=tests, env=environment, timeout=300,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """definition.py: the part of a domain document that the test driver needs.
 
-Reads the identity and the sizes out of a domain document, keeps everything else as it was given, and
-writes it back in libvirt's layout. The full model of domain XML is a later room (conf/).
+Reads the identity and the sizes out of a domain document, keeps everything else as it was given,
+and writes it back in libvirt's layout. The full model of domain XML is a later room (conf/).
 Called by: drivers.test.node and its mixins.
 Never: resolves entities, loads external files, or accepts a document type declaration.
 """
@@ -21,7 +21,8 @@ MAX_XML_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 
 _UNITS = {
-    "b": 1, "bytes": 1, "KB": 10**3, "k": 2**10, "KiB": 2**10, "MB": 10**6, "M": 2**20, "MiB": 2**20,
+    "b": 1, "bytes": 1,
+    "KB": 10**3, "k": 2**10, "KiB": 2**10, "MB": 10**6, "M": 2**20, "MiB": 2**20,
     "GB": 10**9, "G": 2**30, "GiB": 2**30, "TB": 10**12, "T": 2**40, "TiB": 2**40,
 }  # fmt: skip
 
@@ -35,7 +36,7 @@ class _Builder(ElementTree.TreeBuilder):
 
     depth = 0
 
-    def start(self, tag: str, attrs: dict[str, str]) -> ElementTree.Element:  # type: ignore[override]
+    def start(self, tag: str, attrs: dict[str, str]) -> ElementTree.Element:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise _xml_error(f"elements nested deeper than {MAX_DEPTH}")

@@ -34,13 +34,21 @@ _LIST_FILTERS: tuple[tuple[int, int, Callable[[Domain], bool]], ...] = (
         c.VIR_CONNECT_LIST_DOMAINS_TRANSIENT,
         lambda d: d.persistent,
     ),
-    (c.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE, c.VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE, lambda d: False),
+    (
+        c.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
+        c.VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE,
+        lambda d: False,
+    ),
     (
         c.VIR_CONNECT_LIST_DOMAINS_AUTOSTART,
         c.VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART,
         lambda d: d.autostart,
     ),
-    (c.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT, c.VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT, lambda d: False),
+    (
+        c.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT,
+        c.VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT,
+        lambda d: False,
+    ),
     (
         c.VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT,
         c.VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT,
@@ -175,9 +183,7 @@ class DomainCalls(DomainTuning):
         check_flags("testDomainRename", flags, 0)
         name = new_name or ""
         if "/" in name:
-            raise report(
-                c.VIR_ERR_XML_ERROR, c.VIR_FROM_TEST, f"name {name} cannot contain '/'"
-            )
+            raise report(c.VIR_ERR_XML_ERROR, c.VIR_FROM_TEST, f"name {name} cannot contain '/'")
         with self.node.lock:
             domain = self.node.find(dom)
             if domain.active:

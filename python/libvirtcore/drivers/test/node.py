@@ -106,7 +106,8 @@ class Node:
         """Return the domain a handle means, or raise NO_DOMAIN."""
         domain = self.domains.get(handle.uuid)
         if domain is None:
-            raise no_domain(f"no domain with matching uuid '{_uuid_text(handle.uuid)}' ({handle.name})")
+            text = _uuid_text(handle.uuid)
+            raise no_domain(f"no domain with matching uuid '{text}' ({handle.name})")
         return domain
 
     def find_active(self, handle: DomainHandle) -> Domain:

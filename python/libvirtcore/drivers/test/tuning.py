@@ -34,9 +34,7 @@ class DomainTuning:
         if not flags & (_LIVE | _CONFIG):
             flags |= _LIVE if domain.active else _CONFIG
         if flags & _LIVE and not domain.active:
-            raise report(
-                c.VIR_ERR_OPERATION_INVALID, c.VIR_FROM_DOMAIN, "domain is not running"
-            )
+            raise report(c.VIR_ERR_OPERATION_INVALID, c.VIR_FROM_DOMAIN, "domain is not running")
         if flags & _CONFIG and not domain.persistent:
             raise report(
                 c.VIR_ERR_OPERATION_INVALID,
@@ -65,9 +63,7 @@ class DomainTuning:
         self.domain_set_memory_flags(dom, memory, _LIVE)
 
     def domain_set_memory_flags(self, dom: DomainHandle, memory: int, flags: int) -> None:
-        check_flags(
-            "testDomainSetMemoryFlags", flags, _LIVE | _CONFIG | c.VIR_DOMAIN_MEM_MAXIMUM
-        )
+        check_flags("testDomainSetMemoryFlags", flags, _LIVE | _CONFIG | c.VIR_DOMAIN_MEM_MAXIMUM)
         with self.node.lock:
             definitions = self._definitions(dom, flags)
             if flags & c.VIR_DOMAIN_MEM_MAXIMUM:
@@ -116,9 +112,7 @@ class DomainTuning:
         return self.domain_get_vcpus_flags(dom, _LIVE | c.VIR_DOMAIN_VCPU_MAXIMUM)
 
     def domain_get_vcpus_flags(self, dom: DomainHandle, flags: int) -> int:
-        check_flags(
-            "testDomainGetVcpusFlags", flags, _LIVE | _CONFIG | c.VIR_DOMAIN_VCPU_MAXIMUM
-        )
+        check_flags("testDomainGetVcpusFlags", flags, _LIVE | _CONFIG | c.VIR_DOMAIN_VCPU_MAXIMUM)
         with self.node.lock:
             return self._definitions(dom, flags)[0].vcpus
 
@@ -159,9 +153,7 @@ class DomainTuning:
         check_flags("testDomainGetTime", flags, 0)
         with self.node.lock:
             if not self.node.find(dom).active:
-                raise report(
-                    c.VIR_ERR_OPERATION_INVALID, c.VIR_FROM_TEST, "domain is not running"
-                )
+                raise report(c.VIR_ERR_OPERATION_INVALID, c.VIR_FROM_TEST, "domain is not running")
         return (_GUEST_TIME, 0)
 
     def domain_get_control_info(self, dom: DomainHandle, flags: int) -> tuple[int, int, int]:
