@@ -28,7 +28,7 @@ def main() -> None:
     conn.lookupByName(sys.argv[2]).openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
     if not sys.stdin.isatty():
         threading.Thread(target=feed, args=(stream,), daemon=True).start()
-    while data := stream.recv(4096):
+    while isinstance(data := stream.recv(4096), bytes) and data:  # -2 comes only without blocking
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     stream.finish()

@@ -40,7 +40,7 @@ def pytest_report_header(config: pytest.Config) -> str:
         from libvirtcore.rpc import Client
     except ImportError as problem:
         return f"libvirtcore is not importable: {problem}"
-    core = "pure Python" if Client.__module__.endswith("pure") else "C"
+    core = "pure Python" if "pure" in Client.__module__ else "C"
     where = Path(libvirtcore.__file__).parent
     return f"libvirtcore {libvirtcore.__version__}, {core} core, from {where}"
 

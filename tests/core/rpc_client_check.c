@@ -148,6 +148,7 @@ static int session(void)
     lvc_error err;
     int sockets[2];
     int steps = 0;
+    int standard_input = 0;
     int peer;
     int fd;
 
@@ -177,7 +178,7 @@ static int session(void)
     SAY(OPEN_GRAPHICS_FD, RPC_REPLY_WITH_FDS, 2, RPC_OK, "\0\0\0\1");
     say_fd(peer, 0);
     if (finish(slot, lvc_client_call_fds(slot, REMOTE, OPEN_GRAPHICS_FD, ARGS(GRAPHICS_ARGS),
-                                         &peer, 1, 1000)) == 0) {
+                                         &standard_input, 1, 1000)) == 0) {
         CHECK(lvc_slot_report(slot)->nfds == 1);
         lvc_slot_take_fds(slot, &fd);
         CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);

@@ -147,6 +147,15 @@ def test_send_all_aborts_when_its_handler_fails(conn: Any) -> None:
     assert memory.end == "abort"
 
 
+@pytest.mark.parametrize("given", ["text", 5, ["x"]])
+def test_only_bytes_are_sent(conn: Any, given: Any) -> None:
+    for method, others in (("sendAll", []), ("sparseSendAll", [lambda *_: (True, 5), fail])):
+        memory = Memory()
+        with pytest.raises(TypeError, match="handler returned"):
+            getattr(stream(conn, memory), method)(lambda *_: given, *others, None)
+        assert (memory.sent, memory.end) == ([], "abort")
+
+
 def test_sparse_receive(conn: Any) -> None:
     memory = Memory(b"data", 1000, b"more")
     seen: list[Any] = []

@@ -79,7 +79,7 @@ def test_worker_runs_the_core_that_it_names(start_daemon: StartDaemon, core: str
     with Worker(clients()[core], start_daemon().machine) as worker:
         outcome = worker.step(Step(1, source))
     assert outcome.error is None, outcome.error
-    assert (core == "pure") == outcome.value[1].endswith("pure")
+    assert (core == "pure") == ("pure" in outcome.value[1])
 
 
 def test_scripts_call_enough_apis(start_daemon: StartDaemon) -> None:

@@ -123,7 +123,7 @@ def test_log_has_a_line_per_rpc(core: Any, tmp_path: Path) -> None:
     lines = [line.split(" : ", 2)[2] for line in out.read_text().splitlines()]
     assert [re.sub(r"us=\d+$", "us=N", line) for line in lines] == [
         "serial=0 remote.connect_get_version ok sent=28 received=36 us=N",
-        "serial=1 remote.connect_get_version error sent=28 received=80 us=N",
+        "serial=1 remote.connect_get_version error sent=28 received=96 us=N",
         "serial=2 remote.connect_get_version abandoned sent=28 received=0 us=N",
         "serial=3 remote.connect_get_version ok sent=28 received=36 us=N",
         "serial=4 remote.connect_get_version closed sent=28 received=0 us=N",

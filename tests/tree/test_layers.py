@@ -92,7 +92,7 @@ def room_of(module: str) -> str | None:
 
 
 def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`, which never run and so bind no room to another."""
+    """All nodes but those under `if TYPE_CHECKING`: they never run, so they bind no room."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             continue

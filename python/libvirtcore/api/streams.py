@@ -91,8 +91,8 @@ def virStreamSend(stream: Any, data: Any, /) -> Any:
 def _stream_data(value: Any) -> bytes:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if value is None:
-        raise TypeError("a bytes-like object is required, not 'NoneType'")
+    if value is None or isinstance(value, str):
+        raise TypeError(f"a bytes-like object is required, not '{type(value).__name__}'")
     return arg.data(value, "virStreamSend", 2) or b""
 
 

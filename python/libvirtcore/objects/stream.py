@@ -153,6 +153,9 @@ class virStream(StreamMethods, Wrapper):
         return result
 
     def _send_whole(self, data: bytes, method: str) -> None:
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            self._abort_quietly()
+            raise TypeError(f"{method} handler returned {type(data).__name__}, not bytes")
         while data:
             sent = self.send(data)
             if sent == -2:

@@ -42,24 +42,24 @@ def is_capture(data: bytes) -> bool:
 
 def read(lines: Iterable[str]) -> Iterator[Piece]:
     """The pieces of a capture. Raises ValueError with the number of a wrong line."""
-    direction, seconds, digits = "", 0.0, ""
+    direction, seconds, data = "", 0.0, bytearray()
     for number, line in enumerate(lines, start=1):
         text = line.split("#")[0].rstrip()
         try:
             if text and text[0] in "<>":
                 if direction:
-                    yield Piece(direction, seconds, bytes.fromhex(digits))
+                    yield Piece(direction, seconds, bytes(data))
                 direction = text[0]
                 moment, _, digits = text[1:].strip().partition(" ")
-                seconds = float(moment)
+                seconds, data = float(moment), bytearray.fromhex(digits)
             elif text and text[0] == " " and direction:
-                digits += text
+                data += bytes.fromhex(text)
             elif text:
                 raise ValueError("expected # < > or a blank")
         except ValueError as problem:
             raise ValueError(f"line {number}: {problem}") from None
     if direction:
-        yield Piece(direction, seconds, bytes.fromhex(digits))
+        yield Piece(direction, seconds, bytes(data))
 
 
 def write(piece: Piece, out: TextIO) -> None:

@@ -25,7 +25,7 @@ def main() -> None:
     heard = Heard()
 
     def on_event(
-        conn: Any, dom: Any, event: str, seconds: int, micros: int, details: str, opaque: Any
+        conn: Any, dom: Any, event: str, seconds: int, micros: int, details: str | None, opaque: Any
     ) -> None:
         types = [type(seconds).__name__, type(micros).__name__, details]
         heard.note(event, dom.name(), *types, opaque)

@@ -114,7 +114,6 @@ class EventsMixin:
             if self.client.closed is None:
                 self._watched = READABLE
                 self._watch = loop.add_handle(self.client.fileno(), READABLE, self._readable)
-                self._pause_timer = loop.add_timeout(-1, self._pause_over)
             self._loop = loop
             return loop
 
@@ -143,13 +142,18 @@ class EventsMixin:
             self._watched = 0
             loop.update_handle(watch, 0)
             self._pause_ms = PAUSE_MS
-            loop.update_timeout(self._pause_timer, self._pause_ms)
+            if self._pause_timer < 0:
+                self._pause_timer = loop.add_timeout(self._pause_ms, self._pause_over)
+            else:
+                loop.update_timeout(self._pause_timer, self._pause_ms)
         else:
             self._pump()
 
     def _pause_over(self, timer: int, _opaque: object) -> None:
         loop = self._loop
         if loop is None or timer != self._pause_timer:
+            if loop is not None:
+                loop.remove_timeout(timer)  # detached while it was being made
             return
         self._pump()  # a call may be under way that nobody waits for yet
         if self.client.closed is not None:
