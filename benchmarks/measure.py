@@ -1,90 +1,140 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""measure.py: interleaved rounds, medians and the table of results.
+"""measure.py: interleaved rounds, what they say, the table and the plot.
 
+The rivals of a comparison run in turn, many short rounds of it. The ratio is the median of the
+rounds' own ratios, so what slows the machine down for a while slows both sides of a ratio; the
+times shown are medians over all rounds.
 Called by: the benchmark modules. Never: decides what is good; it prints ratios beside goals.
 """
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+_SCALE = {"µs": 1e6, "ms": 1e3, "": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One comparison: seconds per operation of us and of a rival, and the goal for their ratio."""
+    """One comparison: ours and the rival's seconds per operation, and at most what ratio is hoped
+    for."""
 
     name: str
     ours: float
     rival: float
+    ratio: float
     rival_name: str
-    goal: str = ""
+    goal: float | None = None
     unit: str = "µs"
 
     @property
-    def ratio(self) -> float:
-        return self.ours / self.rival if self.rival else float("nan")
+    def verdict(self) -> str:
+        if self.goal is None:
+            return ""
+        return "met" if self.ratio <= self.goal else "missed"
 
 
 def interleave(
-    runs: Sequence[Callable[[], float]], rounds: int = 15, discard: int = 2
-) -> list[float]:
-    """Call each of `runs` in turn, `rounds` times over; return the median of each."""
+    runs: Sequence[Callable[[], float]], rounds: int = 40, discard: int = 2
+) -> list[list[float]]:
+    """Call all of `runs` in turn, every other round backwards; the figures of each, by round."""
     samples: list[list[float]] = [[] for _ in runs]
-    for round_number in range(rounds + discard):
-        for index, run in enumerate(runs):
-            seconds = run()
-            if round_number >= discard:
-                samples[index].append(seconds)
-    return [statistics.median(values) for values in samples]
+    order = list(range(len(runs)))
+    for number in range(rounds + discard):
+        for index in order:
+            figure = runs[index]()
+            if number >= discard:
+                samples[index].append(figure)
+        order.reverse()
+    return samples
+
+
+def compare(
+    name: str,
+    ours: Sequence[float],
+    rival: Sequence[float],
+    rival_name: str,
+    goal: float | None = None,
+    unit: str = "µs",
+) -> Result:
+    """What the samples of two rivals, taken in the same rounds, say."""
+    ratio = statistics.median(a / b for a, b in zip(ours, rival, strict=True) if b)
+    return Result(
+        name, statistics.median(ours), statistics.median(rival), ratio, rival_name, goal, unit
+    )
+
+
+def timed(call: Callable[[], Any], count: int) -> Callable[[], float]:
+    """A run for `interleave`: seconds of one call, the mean over `count`."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        return (time.perf_counter() - start) / count
+
+    return run
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the results as an aligned text table."""
-    rows = [("benchmark", "ours", "rival", "", "ratio", "goal")]
+    """The results as aligned text."""
+    rows = [("benchmark", "ours", "rival", "", "ratio", "goal", "")]
     for r in results:
-        scale = {"µs": 1e6, "ms": 1e3, "s": 1.0, "": 1.0}[r.unit]
+        scale = _SCALE[r.unit]
         rows.append(
             (
                 r.name,
                 f"{r.ours * scale:.2f} {r.unit}",
                 f"{r.rival * scale:.2f} {r.unit}",
                 r.rival_name,
-                f"{r.ratio:.2f}×",
-                r.goal,
+                f"{r.ratio:.2f}",
+                "" if r.goal is None else f"≤ {r.goal:.2f}",
+                r.verdict,
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    numbers = (1, 2, 4, 5)
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell.rjust(width) if i in numbers else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     )
 
 
 def plot(results: Sequence[Result], path: str) -> None:
-    """Draw the ratios as a bar chart into a PNG file.
+    """Draw the ratios as bars, each with its goal, into a PNG file.
 
-    Raises: ImportError naming the extra when matplotlib is missing.
+    Raises: ImportError, saying how to get it, when matplotlib is missing.
     """
     try:
         import matplotlib
     except ImportError as fault:
-        raise ImportError("plots need matplotlib: pip install libvirtcore[bench]") from fault
+        raise ImportError("--plot needs matplotlib: pip install matplotlib") from fault
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(results) + 1.5))
-    labels = [f"{r.name}\nagainst {r.rival_name}" for r in results]
-    ratios = [r.ratio for r in results]
-    colours = ["tab:green" if ratio <= 1 else "tab:orange" for ratio in ratios]
-    axes.barh(labels, ratios, color=colours)
-    axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_xlabel("our time / rival's time (log scale, left of 1 is faster)")
+    figure, axes = pyplot.subplots(figsize=(10, 0.42 * len(results) + 1.6))
+    rows = range(len(results))
+    colour = {"met": "tab:green", "missed": "tab:red", "": "tab:blue"}
+    axes.barh(
+        rows, [r.ratio for r in results], height=0.62, color=[colour[r.verdict] for r in results]
+    )
+    for row, r in zip(rows, results, strict=True):
+        axes.text(r.ratio, row, f" {r.ratio:.2f}", va="center", fontsize=8)
+        if r.goal is not None:
+            axes.plot([r.goal, r.goal], [row - 0.42, row + 0.42], color="black", linewidth=1.8)
+    axes.axvline(1.0, color="grey", linewidth=0.8, linestyle="--")
+    axes.set_yticks(rows, [f"{r.name}  (to {r.rival_name})" for r in results], fontsize=8)
+    axes.set_xlim(0, max(1.25, *(r.ratio * 1.15 for r in results)))
+    axes.set_xlabel("our time / the other's time: shorter is better; black mark: goal")
     axes.invert_yaxis()
-    for index, ratio in enumerate(ratios):
-        axes.text(ratio, index, f" {ratio:.2f}×", va="center", fontsize=8)
-    axes.tick_params(axis="y", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
+    pyplot.close(figure)

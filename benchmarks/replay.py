@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """replay.py: a server that answers every call with bytes prepared beforehand.
 
-It lets any libvirt client open a connection and then measures the client alone: the same bytes for
-everyone, no work behind them. Run as `python -m benchmarks.replay SOCKET DOMAINS FIELDS`.
-Never: stands in for a daemon in a test.
+Any libvirt client can open a connection to it and is then measured alone: the same bytes for
+everyone and hardly any work behind them. Run as `python -m benchmarks.replay SOCKET DOMAINS FIELDS`.
+Called by: rivals.replay_server. Never: stands in for a daemon in a test.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ from typing import Any
 
 from libvirtcore.generated.tables import PROGRAMS
 from libvirtcore.rpc import pure
+from libvirtcore.rpc.tables_model import Procedure
 
 REMOTE = 0x20008086
 HEADER = struct.Struct(">IIIiIII")  # length, program, version, procedure, type, serial, status
-REPLY = 1
-OK = 0
+REPLY, OK = 1, 0
 
 _NUMBERS = {p.name: n for n, p in enumerate(PROGRAMS[REMOTE].procedures) if p is not None}
 
 
+def number_of(name: str) -> int:
+    return _NUMBERS[name]
+
+
+def procedure(name: str) -> Procedure:
+    found = PROGRAMS[REMOTE].procedures[_NUMBERS[name]]
+    assert found is not None
+    return found
+
+
 def reply_bytes(name: str, value: Any) -> bytes:
-    procedure = PROGRAMS[REMOTE].procedures[_NUMBERS[name]]
-    assert procedure is not None
-    return pure.encode(procedure.ret, value)
+    return pure.encode(procedure(name).ret, value)
 
 
 def domains(count: int) -> list[tuple[str, bytes, int]]:
@@ -36,14 +44,14 @@ def domains(count: int) -> list[tuple[str, bytes, int]]:
 
 
 def stats_record(dom: tuple[str, bytes, int], fields: int) -> tuple[Any, list[tuple[str, int, Any]]]:
-    """One domain's statistics: mostly 64-bit counters with names as long as real ones."""
+    """One domain's statistics: mostly 64-bit counters, with names as long as real ones."""
     params: list[tuple[str, int, Any]] = [("block.0.name", 7, "vda"), ("state.state", 1, 1)]
     params += [(f"block.{n // 9}.rd.counter{n % 9}", 4, n * 1_000_003) for n in range(fields - 2)]
     return dom, params
 
 
 def replies(count: int, fields: int) -> dict[int, bytes]:
-    """Return procedure number → reply payload for a host of `count` guests."""
+    """Procedure number → reply payload, for a host of `count` guests."""
     doms = domains(count)
     prepared: dict[str, Any] = {
         "auth_list": ([0],),
@@ -66,25 +74,31 @@ def replies(count: int, fields: int) -> dict[int, bytes]:
 
 def serve_one(peer: socket.socket, table: dict[int, bytes]) -> None:
     """Answer the calls of one client until it leaves."""
-    pending = bytearray()
-    while True:
-        data = peer.recv(1 << 20)
-        if not data:
-            return
-        pending += data
+    # What every reply to a procedure has before and after the serial.
+    prepared = {
+        number: (
+            HEADER.pack(HEADER.size + len(payload), REMOTE, 1, number, REPLY, 0, OK)[:20],
+            HEADER.pack(0, 0, 0, 0, 0, 0, OK)[24:] + payload,
+        )
+        for number, payload in table.items()
+    }
+    number_at = struct.Struct(">i").unpack_from
+    length_at = struct.Struct(">I").unpack_from
+    data = b""
+    while chunk := peer.recv(1 << 16):
+        data = data + chunk if data else chunk
         answers = []
-        while len(pending) >= 4:
-            length = int.from_bytes(pending[:4], "big")
-            if len(pending) < length:
+        start, end = 0, len(data)
+        while end - start >= 4:
+            length = length_at(data, start)[0]
+            if end - start < length:
                 break
-            _, program, version, number, _, serial, _ = HEADER.unpack_from(pending)
-            payload = table.get(number, b"")
-            answers.append(
-                HEADER.pack(HEADER.size + len(payload), program, version, number, REPLY, serial, OK)
-                + payload
-            )
-            del pending[:length]
-        peer.sendall(b"".join(answers))
+            head, tail = prepared[number_at(data, start + 12)[0]]
+            answers += (head, data[start + 20 : start + 24], tail)
+            start += length
+        data = data[start:]
+        if answers:
+            peer.sendall(b"".join(answers))
 
 
 def serve(path: str, count: int, fields: int) -> None:

@@ -1,37 +1,33 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""startup.py: `import libvirt`, ours against libvirt-python's, each in a fresh interpreter."""
+"""startup.py: `import libvirt`, ours against libvirt-python's, in fresh processes.
+
+Called by: `python -m benchmarks`. Calls: rivals, measure.
+"""
 
 from __future__ import annotations
 
-import os
 import subprocess
-from pathlib import Path
+from collections.abc import Callable
 
-from benchmarks.calls import SYSTEM_PYTHON, missing
-from benchmarks.measure import Result, interleave
+from benchmarks.measure import Result, compare, interleave
+from benchmarks.rivals import missing, ours, real
 
-ROOT = Path(__file__).resolve().parents[1]
-_SCRIPT = (
+_IMPORT = (
     "import time; start = time.perf_counter(); import libvirt; print(time.perf_counter() - start)"
 )
 
 
-def _import(ours: bool) -> float:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    if ours:
-        import _cffi_backend
+def _run(command: list[str], environment: dict[str, str]) -> Callable[[], float]:
+    def run() -> float:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return float(done.stdout)
 
-        backend = str(Path(_cffi_backend.__file__).parent)
-        environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "python"), backend))
-    printed = subprocess.run(
-        [SYSTEM_PYTHON, "-c", _SCRIPT], capture_output=True, text=True, check=True, env=environment
-    )
-    return float(printed.stdout)
+    return run
 
 
 def results() -> list[Result]:
-    if reason := missing():
-        print(f"startup: {reason} is missing, left out")
+    if lack := missing():
+        print(f"startup: {lack} is missing, the comparison with it is left out")
         return []
-    ours, real = interleave([lambda: _import(True), lambda: _import(False)], rounds=21)
-    return [Result("import libvirt", ours, real, "libvirt-python", "≤ 0.60", "ms")]
+    mine, rival = interleave([_run(*ours("-c", _IMPORT)), _run(*real("-c", _IMPORT))], rounds=31)
+    return [compare("import libvirt", mine, rival, "libvirt-python", 0.6, "ms")]

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""worker.py: run one rival's calls in a process of its own.
+"""worker.py: one client's calls, in a process of its own.
 
-Started as a script by measure's callers with any Python and any `libvirt` on the path. Reads lines
-`NAME COUNT` from standard input, answers `wall cpu` in seconds per operation.
+Run as a script, by any Python with any `libvirt` on its path. Reads lines `NAME COUNT`, answers
+each with the wall and the CPU seconds of one call.
+Called by: rivals.Worker. Never: imports anything of ours but `libvirt`.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -14,33 +16,29 @@ from typing import Any
 
 import libvirt
 
+IN_PIPELINE = 100
+
 
 def operations(uri: str) -> dict[str, Callable[[], Any]]:
-    """Return what can be measured on a connection to `uri`."""
-    libvirt.registerErrorHandler(lambda _ctx, _err: None, None)
+    """What can be measured on a connection to `uri`."""
     conn = libvirt.open(uri)
-    first = conn.listAllDomains()[:1]
-    table: dict[str, Callable[[], Any]] = {
-        "tiny": conn.getFreeMemory if not first else first[0].isActive,
+    dom = conn.listAllDomains()[0]
+    name = dom.name()
+
+    def pipelined() -> None:
+        with conn.pipeline() as pipeline:
+            for _ in range(IN_PIPELINE):
+                pipeline.call(dom.isActive)
+
+    return {
+        "tiny": dom.isActive,
+        "info": dom.info,
+        "xml": dom.XMLDesc,
+        "lookup": lambda: conn.lookupByName(name),
         "list": conn.listAllDomains,
         "stats": conn.getAllDomainStats,
+        "pipelined": pipelined,
     }
-    if first:
-        dom = first[0]
-        name = dom.name()
-        table["info"] = dom.info
-        table["xml"] = dom.XMLDesc
-        table["lookup"] = lambda: conn.lookupByName(name)
-    if hasattr(conn, "pipeline") and first:
-        table["pipelined"] = lambda: pipelined(conn, first[0])
-    return table
-
-
-def pipelined(conn: Any, dom: Any) -> None:
-    """One hundred tiny calls in one pipeline (divide the time by 100)."""
-    with conn.pipeline() as p:
-        for _ in range(100):
-            p.call(dom.isActive)
 
 
 def main(uri: str) -> None:
@@ -48,13 +46,13 @@ def main(uri: str) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         name, count = line.split()
-        run, repeats = table[name], int(count)
-        run()
+        call, repeats = table[name], range(int(count))
+        gc.collect()
         wall, cpu = time.perf_counter(), time.process_time()
-        for _ in range(repeats):
-            run()
+        for _ in repeats:
+            call()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        print(wall / repeats, cpu / repeats, flush=True)
+        print(wall / len(repeats), cpu / len(repeats), flush=True)
 
 
 if __name__ == "__main__":

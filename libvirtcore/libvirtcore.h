@@ -152,7 +152,7 @@ int lvc_client_submit(lvc_slot *slot, uint32_t program, uint32_t procedure, cons
                       size_t args_len); /* report->serial */
 int lvc_client_wait(lvc_slot *slot, uint32_t serial, int64_t timeout_ms);
 int lvc_slot_resume(lvc_slot *slot, int64_t slice_ms);
-void lvc_slot_abandon(lvc_slot *slot);
+void lvc_slot_abandon(lvc_slot *slot); /* nothing to do when no operation is under way */
 
 /* Read what is there; with a timeout wait for it. */
 int lvc_client_pump(lvc_slot *slot, int64_t timeout_ms);
@@ -171,7 +171,8 @@ int lvc_stream_recv(lvc_slot *slot, lvc_stream *stream, size_t len, int nonblock
 int lvc_stream_recv_hole(lvc_slot *slot, lvc_stream *stream, int64_t timeout_ms);
 int lvc_stream_finish(lvc_slot *slot, lvc_stream *stream, int abort, int64_t timeout_ms);
 int lvc_stream_poll(lvc_stream *stream); /* 1 readable, 2 writable, 4 error, 8 hangup */
-void lvc_stream_free(lvc_stream *stream); /* an unfinished one is aborted, without waiting */
+void lvc_stream_drop(lvc_stream *stream); /* an unfinished one is aborted, without waiting */
+void lvc_stream_free(lvc_stream *stream); /* the same, and its memory goes */
 
 
 /* cdef: end */

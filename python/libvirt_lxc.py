@@ -6,10 +6,11 @@ Called by: users. Calls: libvirtmod_lxc. Never: knows drivers.
 
 from __future__ import annotations
 
-import libvirtmod_lxc
-
 import libvirt
+import libvirtmod_lxc
 from libvirtcore.generated.wrappers_libvirt_lxc import (
     lxcEnterCGroup as lxcEnterCGroup,
+)
+from libvirtcore.generated.wrappers_libvirt_lxc import (
     lxcOpenNamespace as lxcOpenNamespace,
 )

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import libvirtmod_qemu
-
 import libvirt
+import libvirtmod_qemu
 from libvirtcore.generated.constants_qemu import *
 from libvirtcore.generated.wrappers_libvirt_qemu import (
     qemuAgentCommand as qemuAgentCommand,
+)
+from libvirtcore.generated.wrappers_libvirt_qemu import (
     qemuAttach as qemuAttach,
+)
+from libvirtcore.generated.wrappers_libvirt_qemu import (
     qemuMonitorCommand as qemuMonitorCommand,
 )
 from libvirtcore.objects.qemu import (
     _dispatchQemuMonitorEventCallback as _dispatchQemuMonitorEventCallback,
+)
+from libvirtcore.objects.qemu import (
     qemuMonitorCommandWithFiles as qemuMonitorCommandWithFiles,
+)
+from libvirtcore.objects.qemu import (
     qemuMonitorEventDeregister as qemuMonitorEventDeregister,
+)
+from libvirtcore.objects.qemu import (
     qemuMonitorEventRegister as qemuMonitorEventRegister,
 )
 

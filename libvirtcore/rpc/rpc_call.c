@@ -115,6 +115,10 @@ static void op_give_up(struct lvc_slot *slot)
     rpc_head_leave(slot);
 }
 
+/* A loop whose socket is readable calls pump while another thread is about to read: coming back
+ * before it has would make the loop spin. */
+#define PUMP_YIELD_MS 2
+
 /* ---- the call as it goes out ---- */
 
 /* Marshal bytes -> a whole message in slot->out, but for the serial. */
@@ -389,9 +393,11 @@ int lvc_slot_resume(lvc_slot *slot, int64_t slice_ms)
 
 void lvc_slot_abandon(lvc_slot *slot)
 {
-    rpc_client_lock(slot->client);
-    op_give_up(slot);
-    rpc_client_unlock(slot->client);
+    if (!rpc_client_is_forked(slot->client)) {
+        rpc_client_lock(slot->client);
+        op_give_up(slot);
+        rpc_client_unlock(slot->client);
+    }
 }
 
 int lvc_client_pump(lvc_slot *slot, int64_t timeout_ms)
@@ -400,8 +406,11 @@ int lvc_client_pump(lvc_slot *slot, int64_t timeout_ms)
     int outcome = LVC_FAILED;
 
     rpc_slot_reset(slot);
-    slot->nonblock = timeout_ms == 0;
     rpc_client_lock(client);
+    if (timeout_ms == 0 && client->head != NULL) {
+        timeout_ms = PUMP_YIELD_MS;
+    }
+    slot->nonblock = timeout_ms == 0;
     if (client->closed == LVC_OPEN && client->unsent != NULL) {
         rpc_send_rest(client);
         rpc_wake_ready(client);

@@ -97,24 +97,32 @@ static int stream_send_control(struct lvc_stream *stream, enum rpc_status status
     return rpc_send_header(stream->client, &header);
 }
 
+void lvc_stream_drop(lvc_stream *stream)
+{
+    struct lvc_client *client = stream->client;
+
+    if (rpc_client_is_forked(client)) {
+        return;
+    }
+    rpc_client_lock(client);
+    if (stream->linked && !stream->closed && !stream->failed && !stream->finishing) {
+        (void)stream_send_control(stream, RPC_ERROR);
+    }
+    stream->closed = true;
+    stream_unlink(stream);
+    rpc_client_unlock(client);
+}
+
 void lvc_stream_free(lvc_stream *stream)
 {
     struct lvc_client *client;
 
-    if (stream == NULL) {
-        return;
+    if (stream != NULL) {
+        client = stream->client;
+        lvc_stream_drop(stream);
+        stream_free_memory(stream);
+        rpc_client_release(client);
     }
-    client = stream->client;
-    if (!rpc_client_is_forked(client)) {
-        rpc_client_lock(client);
-        if (stream->linked && !stream->closed && !stream->failed && !stream->finishing) {
-            (void)stream_send_control(stream, RPC_ERROR);
-        }
-        stream_unlink(stream);
-        rpc_client_unlock(client);
-    }
-    stream_free_memory(stream);
-    rpc_client_release(client);
 }
 
 /* ---- what came ---- */

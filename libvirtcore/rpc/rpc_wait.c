@@ -186,6 +186,16 @@ static void head_read_failed(struct lvc_client *client, int number)
     }
 }
 
+/* Something came: a pump that left the reading to us has what it waited for. */
+static void head_tell_pumps(const struct lvc_client *client)
+{
+    struct lvc_slot *slot;
+
+    for (slot = client->first; slot != NULL; slot = slot->next) {
+        slot->arrived = slot->arrived || slot->op == RPC_OP_PUMP;
+    }
+}
+
 /* What the system calls of one reading brought. */
 static int head_take(struct lvc_slot *slot, bool brief, ssize_t n)
 {
@@ -200,6 +210,7 @@ static int head_take(struct lvc_slot *slot, bool brief, ssize_t n)
         slot->arrived = true;
         rpc_dispatch(client, slot);
         if (client->first != client->last) {
+            head_tell_pumps(client);
             rpc_wake_ready(client);
         }
         return 0;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """__init__.pyi of libvirt-stubs: what `import libvirt` offers, for type checkers.
 
-A module that is one file cannot be marked as typed (PEP 561), libvirtcore is; so this only says where
-the names live.
+A module that is one file cannot be marked as typed (PEP 561), libvirtcore is; so this only says
+where the names live.
 """
 
 from types import TracebackType as TracebackType
@@ -65,7 +65,7 @@ from libvirtcore.events.loop import (
 from libvirtcore.events.loop import (
     virEventInvokeFreeCallback as virEventInvokeFreeCallback,
 )
-from libvirtcore.generated.constants import *
+from libvirtcore.generated.constants import *  # noqa: F403
 from libvirtcore.generated.wrappers_libvirt import (
     getVersion as getVersion,
 )

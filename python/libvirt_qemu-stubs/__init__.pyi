@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from libvirtcore.generated.constants_qemu import *
+from libvirtcore.generated.constants_qemu import *  # noqa: F403
 from libvirtcore.generated.wrappers_libvirt_qemu import (
     qemuAgentCommand as qemuAgentCommand,
 )

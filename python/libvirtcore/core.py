@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any
@@ -74,6 +75,34 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
+# What Python has let go of in C. Garbage in a cycle is finalized in any order, so a finalizer that
+# comes later may still use what an earlier one let go of: it ends at once, but its memory is freed
+# only when the next one is made.
+_buried: deque[tuple[Callable[[Any], None], Any]] = deque()
+
+
+def _bury(end: Callable[[Any], None], free: Callable[[Any], None]) -> Callable[[Any], None]:
+    def bury(pointer: Any) -> None:
+        end(pointer)
+        _buried.append((free, pointer))
+
+    return bury
+
+
+_bury_client = _bury(lib.lvc_client_close, lib.lvc_client_free)
+_bury_slot = _bury(lib.lvc_slot_abandon, lib.lvc_slot_free)
+_bury_stream = _bury(lib.lvc_stream_drop, lib.lvc_stream_free)
+
+
+def _free_buried() -> None:
+    while _buried:
+        try:
+            free, pointer = _buried.popleft()
+        except IndexError:
+            return  # another thread was quicker
+        free(pointer)
+
+
 class _Slot:
     """What one operation works with; `view` is the core's result buffer."""
 
@@ -83,7 +112,7 @@ class _Slot:
         slot = lib.lvc_slot_new(client)
         if slot == _NULL:
             raise MemoryError
-        self.handle = ffi.gc(slot, lib.lvc_slot_free)
+        self.handle = ffi.gc(slot, _bury_slot)
         self.report = lib.lvc_slot_report(slot)
         self.view = memoryview(b"")
 
@@ -122,12 +151,13 @@ class Client:
     """A connection to a libvirt daemon."""
 
     def __init__(self, fd: int, *, max_in_flight: int = 4) -> None:
+        _free_buried()
         err = ffi.new("lvc_error *")
         client = lib.lvc_client_new(fd, max_in_flight, FORMAT | DICT, err)
         if client == _NULL:
             raise error_from(err)
         self.on_activity: Callable[[], None] | None = None
-        self._client = ffi.gc(client, lib.lvc_client_free)
+        self._client = ffi.gc(client, _bury_client)
         self._fd = fd
         self._forks = _forks
         self._process = os.getpid()
@@ -230,6 +260,7 @@ class Client:
             _millis(timeout),
         )
         reply = self._end(slot, outcome, began)
+        _free_buried()
         opened = Stream(self, lib.lvc_slot_take_stream(slot.handle), reply)
         self._slots.append(slot)
         return opened
@@ -405,7 +436,7 @@ class Stream:
         self.reply = reply
         self.timeout: float | None = None  # seconds that one operation may take
         self._client = client
-        self._handle = ffi.gc(handle, lib.lvc_stream_free)
+        self._handle = ffi.gc(handle, _bury_stream)
 
     def send(self, data: bytes, nonblock: bool = False) -> int:
         """Send data; the bytes taken, or -2 when none could be without waiting."""

@@ -16,18 +16,17 @@ then a call pays one test of a local attribute (the C client: nothing). Otherwis
 with status "ok", "error" (the peer sent one), "closed" (the connection broke) or "abandoned"
 (deadline, cancelled or interrupted).
 Called by: every room (`log(level, source, text)`), both RPC clients (`trace_rpc`).
-Never: raises because a log cannot be written; costs anything while no variable is set.
+Never: raises because a log cannot be written; costs anything while no variable is set, which is
+why some imports stand in functions.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 DEBUG, INFO, WARNING, ERROR = 1, 2, 3, 4
@@ -54,6 +53,8 @@ class Settings(NamedTuple):
 
     def level(self, source: str) -> int:
         """The lowest level that passes for a source."""
+        from fnmatch import fnmatchcase
+
         for level, pattern in self.filters:
             if fnmatchcase(source, pattern):
                 return level
@@ -164,6 +165,8 @@ def _syslog_writer(name: str) -> Write | None:
 
 
 def _journal_writer() -> Write | None:
+    import socket
+
     if not hasattr(socket, "AF_UNIX"):
         return None
 

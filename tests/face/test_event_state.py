@@ -306,7 +306,7 @@ def test_a_flood_from_many_threads_arrives_whole_and_in_order_per_thread(
 
 
 def test_close_callback_is_called_once(default_loop: PollLoop, silent: ConnectHandle) -> None:
-    silent.driver.tells_close = True  # type: ignore[attr-defined]
+    silent.driver.tells_close = True  # type: ignore[misc]
     silent.driver.connect_register_close_callback = lambda: None  # type: ignore[method-assign]
     silent.driver.connect_unregister_close_callback = lambda: None  # type: ignore[method-assign]
     state = event_state(silent)

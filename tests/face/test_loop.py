@@ -301,6 +301,7 @@ def test_ensure_loop_starts_one_thread(no_loop: None) -> None:
     assert where[0] == "libvirtcore-events"
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_starts_afresh(no_loop: None) -> None:
     parent = loops.ensure_loop()
     child = os.fork()

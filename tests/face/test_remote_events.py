@@ -121,7 +121,7 @@ class Connection:
         self.handle = ConnectHandle(self.driver, "test:///fake")
         self.driver.conn = self.handle
         self.state = event_state(self.handle)
-        self.seen: list[tuple[Handle, tuple[Any, ...]]] = []
+        self.seen: list[tuple[Any, tuple[Any, ...]]] = []
         self.arrived = threading.Condition()
 
     def take(self, handle: Any, args: tuple[Any, ...]) -> None:

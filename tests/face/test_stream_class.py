@@ -180,7 +180,7 @@ def test_sparse_receive_aborts_when_a_handler_fails(
     handlers: list[Any] = [lambda *_: None, lambda *_: None]
     handlers[place] = handler
     with pytest.raises(error, match=text):
-        stream(conn, memory).sparseRecvAll(*handlers, None)
+        stream(conn, memory).sparseRecvAll(handlers[0], handlers[1], None)
     assert memory.end == "abort"
 
 
@@ -212,7 +212,7 @@ def test_sparse_send_aborts_when_a_handler_fails(conn: Any, place: int) -> None:
     handlers: list[Any] = [lambda *_: b"x", lambda *_: (place != 2, 5), lambda *_: 0]
     handlers[place] = fail
     with pytest.raises(ValueError, match="from the handler"):
-        stream(conn, memory).sparseSendAll(*handlers, None)
+        stream(conn, memory).sparseSendAll(handlers[0], handlers[1], handlers[2], None)
     assert memory.end == "abort"
 
 
@@ -227,9 +227,7 @@ def test_sparse_send_aborts_when_a_handler_fails(conn: Any, place: int) -> None:
 )
 def test_the_loops_refuse_nonblocking_streams(conn: Any, method: str, handlers: list[Any]) -> None:
     opened = stream(conn, Memory(nonblock=True))
-    with pytest.raises(
-        libvirt.libvirtError, match=f"cannot use {method} with nonblocking stream"
-    ):
+    with pytest.raises(libvirt.libvirtError, match=f"cannot use {method} with nonblocking stream"):
         getattr(opened, method)(*handlers, None)
 
 

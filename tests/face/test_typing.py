@@ -18,7 +18,7 @@ pytest.importorskip("mypy")
 PYTHON = Path(libvirtcore.__file__).parents[1]
 STUBS = ("libvirt", "libvirt_qemu", "libvirt_lxc", "libvirtaio")
 
-GOOD = '''
+GOOD = """
 import asyncio
 from typing import Any
 
@@ -31,7 +31,9 @@ import libvirtaio
 import libvirtcore
 
 
-def lifecycle(conn: libvirt.virConnect, dom: libvirt.virDomain, event: int, detail: int, opaque: str) -> None:
+def lifecycle(
+    conn: libvirt.virConnect, dom: libvirt.virDomain, event: int, detail: int, opaque: str
+) -> None:
     print(conn.getHostname(), dom.name(), event, detail, opaque)
 
 
@@ -46,7 +48,7 @@ def main() -> None:
         assert_type(dom, libvirt.virDomain)
         assert_type(dom.name(), str)
         assert_type(dom.memoryStats(), dict[str, int])
-        assert_type(conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE), list[libvirt.virDomain])
+        assert_type(conn.listAllDomains(), list[libvirt.virDomain])
         assert_type(libvirt.VIR_DOMAIN_RUNNING, int)
         assert_type(libvirt.VIR_DOMAIN_BLKIO_WEIGHT, str)
         assert_type(conn.listDomainsID(), list[int])
@@ -58,8 +60,10 @@ def main() -> None:
         stream = conn.newStream()
         assert_type(stream.recv(5), bytes | int)
         stream.send(b"data")
-        assert_type(conn.networkLookupByName("default").listAllPorts(), list[libvirt.virNetworkPort])
-        assert_type(libvirt_qemu.qemuMonitorCommand(dom, "info", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP), str)
+        net = conn.networkLookupByName("default")
+        assert_type(net.listAllPorts(), list[libvirt.virNetworkPort])
+        hmp = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        assert_type(libvirt_qemu.qemuMonitorCommand(dom, "info", hmp), str)
         assert_type(libvirt_lxc.lxcOpenNamespace(dom, 0), list[int])
         with libvirtcore.timeout(2.5):
             dom.resume()
@@ -79,9 +83,9 @@ async def events() -> None:
 
 main()
 asyncio.run(events())
-'''
+"""
 
-BAD = '''
+BAD = """
 import libvirt
 
 conn = libvirt.open(5)
@@ -90,7 +94,7 @@ conn.noSuchMethod()
 x: str = conn.lookupByName("x").maxMemory()
 libvirt.virStream.send(conn.newStream(), "text")
 libvirt.VIR_NO_SUCH_CONSTANT
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +149,9 @@ def exported(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
-            names |= {f"* of {node.module}" if a.name == "*" else a.asname or a.name for a in node.names}
+            names |= {
+                f"* of {node.module}" if a.name == "*" else a.asname or a.name for a in node.names
+            }
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
     return names
@@ -156,5 +162,12 @@ def test_stubs_list_what_the_modules_have(module: str) -> None:
     """Everything public in a module is in its stub."""
     ours = exported(PYTHON / f"{module}.py")
     stub = exported(PYTHON / f"{module}-stubs" / "__init__.pyi")
-    hidden = {"annotations", "__getattr__", "TYPE_CHECKING", "_usual_loop", "allocate_lock", "Generator"}
+    hidden = {
+        "annotations",
+        "__getattr__",
+        "TYPE_CHECKING",
+        "_usual_loop",
+        "allocate_lock",
+        "Generator",
+    }
     assert ours - stub - hidden - {"Optional", "Callable", "TypeVar", "Any"} == set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""conftest.py: a fake daemon, a connection to it, and an environment without the user's own settings.
+"""conftest.py: a fake daemon, a connection to it, and an environment without the user's settings.
 
 Called by: pytest.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from libvirtcore import settings
 from libvirtcore.drivers.remote.driver import RemoteDriver
 from libvirtcore.handles import ConnectHandle
 from libvirtcore.uri import parse
-
 from tests.remote.fake_daemon import FakeDaemon
 
 Connect = Callable[..., RemoteDriver]

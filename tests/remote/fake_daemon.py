@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """fake_daemon.py: a daemon on a UNIX socket that answers calls by rule and writes down the rest.
 
-`replies` maps a procedure's name to its reply tuple, to a function of the arguments, or to a VirError
-to answer with. A procedure without an entry is unknown to it, as to an old daemon.
-Called by: tests of drivers.remote, and fake_ssh.py through `talk`.
+`replies` maps a procedure's name to its reply tuple, to a function of the arguments, or to a
+VirError to answer with. A procedure without an entry is unknown to it, as to an old daemon.
+Called by: tests of drivers.remote.
 Never: judges; what it was asked is in `calls`.
 """
 
@@ -68,9 +68,7 @@ class Conversation:
         self._daemon.calls.append((procedure.name, args))
         answer: Any
         if procedure.name not in self._daemon.replies:
-            answer = report(
-                c.VIR_ERR_RPC, c.VIR_FROM_REMOTE, f"unknown procedure: {frame.proc}"
-            )
+            answer = report(c.VIR_ERR_RPC, c.VIR_FROM_REMOTE, f"unknown procedure: {frame.proc}")
             answer.message = answer.message.removeprefix("RPC error: ")
         else:
             answer = self._daemon.replies[procedure.name]

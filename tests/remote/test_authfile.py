@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from libvirtcore.drivers.remote.authfile import AuthFile, locate
 from libvirtcore.drivers.remote.credentials import AUTHNAME, PASSPHRASE, Credentials
 from libvirtcore.drivers.remote.options import Options

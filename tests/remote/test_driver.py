@@ -10,13 +10,13 @@ import time
 from typing import Any
 
 import pytest
+
 from libvirtcore.deadline import set_default_timeout, timeout
 from libvirtcore.drivers.remote import driver as module
 from libvirtcore.drivers.remote.driver import RemoteDriver
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
 from libvirtcore.uri import parse
-
 from tests.remote.conftest import Connect
 from tests.remote.fake_daemon import FakeDaemon
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from libvirtcore.drivers.base import Driver
 from libvirtcore.drivers.remote.migrate import (
     CHANGE_PROTECTION,
@@ -93,15 +94,12 @@ class World:
         self.told: list[tuple[Any, ...]] = []
         self.source = End("here", self.told, source)
         self.target = End("there", self.told, target)
-        self.conns = []
         for end in (self.source, self.target):
             end.conn = ConnectHandle(end, end.get_uri())
         self.dom = DomainHandle(self.source.conn, "vm", UUID, 1)
 
     def migrate(self, params: Any = (), flags: int = 0, function: str = "virDomainMigrate") -> Any:
-        return self.source.domain_migrate(
-            self.dom, self.target.conn, list(params), flags, function
-        )
+        return self.source.domain_migrate(self.dom, self.target.conn, list(params), flags, function)
 
     def to_uri(
         self, dconnuri: str | None, params: Any = (), flags: int = 0,
@@ -136,13 +134,12 @@ def test_migrate_version_3() -> None:
     w = world()
     params = [text(NAME, "new"), text(XML, "<changed/>"), ("bandwidth", 4, 8)]
     assert w.migrate(params, c.VIR_MIGRATE_LIVE | c.VIR_MIGRATE_ABORT_ON_ERROR).name == "moved"
-    here, there = 1 | 0x1000, 1
+    here, there, uri = 1 | 0x1000, 1, "tcp:there:49152"
     assert w.told == [
         ("here", "begin3", w.dom, "<changed/>", here | PROTECT, "new", 8),
         ("there", "prepare3", b"cookie-begin", None, there, "new", 8, "<domain/>"),
-        ("here", "perform3", w.dom, None, b"cookie-prepare", None, "tcp:there:49152", here | PROTECT)
-        + ("new", 8),
-        ("there", "finish3", "new", b"cookie-perform", None, "tcp:there:49152", there, 0),
+        ("here", "perform3", w.dom, None, b"cookie-prepare", None, uri, here | PROTECT, "new", 8),
+        ("there", "finish3", "new", b"cookie-perform", None, uri, there, 0),
         ("here", "confirm3", w.dom, b"cookie-finish", here | PROTECT, 0),
     ]
 

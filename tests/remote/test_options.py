@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from libvirtcore.drivers.remote import sockets
 from libvirtcore.drivers.remote.options import Options, understand
 from libvirtcore.errors import VirError
@@ -130,7 +131,9 @@ def test_options_session_is_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
         ("qemu+ssh://h/system", True, "/var/run/libvirt/libvirt-sock-ro"),
     ],
 )
-def test_sockets_of_the_system(text: str | None, readonly: bool, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sockets_of_the_system(
+    text: str | None, readonly: bool, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert sockets.choose(options(text, readonly)).path == path
 

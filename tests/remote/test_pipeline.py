@@ -6,13 +6,13 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from libvirtcore.deadline import timeout
 from libvirtcore.drivers.remote.driver import RemoteDriver
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import DomainHandle
 from libvirtcore.pipeline import Pipeline
-
 from tests.remote.fake_daemon import FakeDaemon
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_pump.py: the thread between plain data and an encrypting channel loses and delays nothing."""
+"""test_pump.py: the thread between plain data and an encrypting channel neither delays nor loses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from libvirtcore.drivers.remote.pump import (
     Boundaries,
     Pump,

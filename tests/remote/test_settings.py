@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from libvirtcore import settings
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c

@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
+
 from libvirtcore.drivers.remote import child, ssh
 from libvirtcore.drivers.remote.options import Options, understand
 from libvirtcore.errors import VirError
 from libvirtcore.settings import Settings
 from libvirtcore.uri import parse
-
 from tests.remote.conftest import Connect
 from tests.remote.fake_daemon import FakeDaemon
 
@@ -29,7 +29,7 @@ for last in "$@"; do :; done
 printf '%s\\n' "$@" > "$0.argv"
 exec sh -c "$last"
 """
-# Both helpers do the same here: join input and output with the socket given as last argument or file.
+# Both helpers join input and output with a socket: the last argument's, or that of FAKE_SOCKET.
 HELPER = f"""#!{sys.executable}
 import os, socket, sys, threading
 open(sys.argv[0] + ".argv", "w").write(repr(sys.argv[1:]))
@@ -76,8 +76,10 @@ def far_end(tmp_path: Path, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch)
         ("qemu+ssh://host/system", ["ssh", "-T", "-e", "none", "--", "host"]),
         (
             "qemu+ssh://user@host:2222/system?command=/my/ssh&keyfile=/k&no_tty=1&no_verify=1",
-            ["/my/ssh", "-p", "2222", "-l", "user", "-i", "/k", "-T", "-e", "none"]
-            + ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "--", "host"],
+            [
+                *("/my/ssh", "-p", "2222", "-l", "user", "-i", "/k", "-T", "-e", "none"),
+                *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "--", "host"),
+            ],
         ),
         ("qemu+ssh://[::1]/system", ["ssh", "-T", "-e", "none", "--", "::1"]),
         (
@@ -86,10 +88,12 @@ def far_end(tmp_path: Path, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch)
         ),
         (
             "qemu+libssh://h/?known_hosts=/kh&known_hosts_verify=auto&sshauth=privkey,password",
-            ["ssh", "-T", "-e", "none", "-o", "StrictHostKeyChecking=accept-new"]
-            + ["-o", "UserKnownHostsFile=/kh"]
-            + ["-o", "PreferredAuthentications=publickey,password", "-o", "IdentityAgent=none"]
-            + ["--", "h"],
+            [
+                *("ssh", "-T", "-e", "none", "-o", "StrictHostKeyChecking=accept-new"),
+                *("-o", "UserKnownHostsFile=/kh"),
+                *("-o", "PreferredAuthentications=publickey,password"),
+                *("-o", "IdentityAgent=none", "--", "h"),
+            ],
         ),
     ],
 )
@@ -101,7 +105,7 @@ def test_ssh_arguments(uri: str, argv: list[str]) -> None:
 
 @pytest.mark.parametrize("wrong", ["sshauth=magic", "known_hosts_verify=maybe"])
 def test_ssh_refuses_unknown_values(wrong: str) -> None:
-    with pytest.raises(VirError, match="unknown (method|value)"):
+    with pytest.raises(VirError, match=r"unknown (method|value)"):
         ssh.arguments(options(f"qemu+ssh://h/system?{wrong}"))
 
 
@@ -123,10 +127,12 @@ def test_ssh_reaches_the_daemon(
 ) -> None:  # fmt: skip
     path = str(daemon.path)
     script(far_end / helper, HELPER)
-    driver = connect(f"qemu+ssh://h/system?no_tty=1{parameters.replace('%s', path).replace('%%', '%')}")
+    told = parameters.replace("%s", path).replace("%%", "%")
+    driver = connect(f"qemu+ssh://h/system?no_tty=1{told}")
     assert driver.connect_get_type() == "QEMU"
     assert driver.is_secure()
-    assert eval((far_end / f"{helper}.argv").read_text()) == [a.replace("%s", path) for a in arguments]
+    expected = [argument.replace("%s", path) for argument in arguments]
+    assert eval((far_end / f"{helper}.argv").read_text()) == expected
 
 
 @pytest.mark.slow

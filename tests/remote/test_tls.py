@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_tls.py: certificates, the handshake and its verdict byte, against a TLS server of our own."""
+"""test_tls.py: certificates, handshake and verdict byte, against a TLS server of our own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from libvirtcore import deadline
 from libvirtcore.drivers.remote import tls, tls_files
 from libvirtcore.drivers.remote.options import Options
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
-
 from tests.conftest import lacking
 from tests.interop import certificates
 
@@ -78,8 +79,8 @@ def serve(pki: Path) -> Iterator[Serve]:
         listener.close()
 
 
-def options(port: int, pkipath: Path, host: str = "localhost", **more: object) -> Options:
-    return Options("tls", "qemu", "", host=host, port=port, pkipath=str(pkipath), **more)  # type: ignore[arg-type]
+def options(port: int, pkipath: Path, host: str = "localhost", **more: Any) -> Options:
+    return Options("tls", "qemu", "", host=host, port=port, pkipath=str(pkipath), **more)
 
 
 @pytest.mark.parametrize("maximum", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -165,7 +166,7 @@ def test_tls_plain_server(pki: Path) -> None:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def refusal(pkipath: Path, **more: object) -> str:
+def refusal(pkipath: Path, **more: Any) -> str:
     with pytest.raises(VirError) as caught:
         tls_files.client_context(options(1, pkipath, **more))
     assert caught.value.code == c.VIR_ERR_SYSTEM_ERROR
@@ -211,7 +212,8 @@ def test_tls_files_are_searched_in_order(
     for path in found:
         path.touch()
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert tls_files.locate(None) == tls_files.Files(str(found[0]), "", str(found[1]), str(found[2]))
+    system_pair = (str(found[1]), str(found[2]))
+    assert tls_files.locate(None) == tls_files.Files(str(found[0]), "", *system_pair)
     own = home / ".pki/libvirt"
     for name in ("clientcert.pem", "clientkey.pem", "cacrl.pem"):
         (own / name).touch()
@@ -241,5 +243,5 @@ def test_tls_priority(priority: str, versions: tuple[ssl.TLSVersion, ssl.TLSVers
 
 @pytest.mark.parametrize("priority", ["BOGUS", "NORMAL:-VERS-ALL", "NORMAL:+AES-256-GCM", ""])
 def test_tls_priority_refused(priority: str) -> None:
-    with pytest.raises(VirError, match="Failed to set TLS session priority to .*: The request is"):
+    with pytest.raises(VirError, match=r"Failed to set TLS session priority to .*: The request is"):
         tls_files.apply_priority(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), priority)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
 from libvirtcore.uri import Param, Uri, parse
@@ -61,7 +62,10 @@ def test_uri_of_an_alias_has_no_scheme() -> None:
 @pytest.mark.parametrize(
     ("text", "inner"),
     [
-        ("test+unix:///default?socket=/s&a=b%2Fc;d=e%20f&g", "test:///default?a=b%2Fc%3Bd%3De%20f&g="),
+        (
+            "test+unix:///default?socket=/s&a=b%2Fc;d=e%20f&g",
+            "test:///default?a=b%2Fc%3Bd%3De%20f&g=",
+        ),
         ("test+unix:///default?&=x&y=1=2&SOCKET=/s", "test:///default?y=1%3D2"),
         ("qemu+tcp://u@h:1/system#frag", "qemu:///system#frag"),
         ("test+unix:///x?na%20me=a+b", "test:///x?na%20me=a%2Bb"),

@@ -181,3 +181,28 @@ def test_keepalive_leaves_room_when_all_calls_are_in_flight(pair: Pair) -> None:
         peer.reply(message, 1)
     peer.serve(lambda message: peer.reply(message, 1))
     assert [one.result() for one in waiting] == [(1,)] * 10
+
+
+@pytest.mark.slow
+def test_loop_does_not_spin_while_others_read(pair: Pair) -> None:
+    """The socket is readable for the loop, too, whenever a caller's answer has come."""
+    client, peer = pair
+    peer.serve(lambda message: peer.reply(message, 1))
+    rounds = 0
+    over = False
+
+    def loop() -> None:
+        nonlocal rounds
+        poller = select.poll()
+        poller.register(client.fileno(), select.POLLIN)
+        while not over:
+            if poller.poll(50):
+                rounds += 1
+                client.pump(0)
+
+    looping = in_thread(loop)
+    for _ in range(1000):
+        client.call(REMOTE, GET_VERSION, timeout=5)
+    over = True
+    looping.result()
+    assert rounds <= 5000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every module, class, method, argument, default, function and constant of libvirt-python 12.8.0.
+"""test_surface.py: every class, method, argument, default, function and constant of 12.8.0.
 
 expected.json lists them: signatures as text, constants by value, and `names`, what else the modules
 offer. Ours may offer more; it may lack nothing.

@@ -127,7 +127,12 @@ class Driver(DriverBase):
         at VIR_MIGRATE_PARAM_URI of `params`. `function` is one of virDomainMigrateToURI,
         virDomainMigrateToURI2 and virDomainMigrateToURI3.
         """
-        raise no_support(function, VIR_FROM_DOMAIN)
+        way = "p2p" if flags & VIR_MIGRATE_PEER2PEER else "direct"
+        raise report(
+            VIR_ERR_ARGUMENT_UNSUPPORTED,
+            VIR_FROM_DOMAIN,
+            f"{way} migration is not supported by the source host",
+        )
 
 
 class Stream(Protocol):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-
     HandleCallback = Callable[[int, int, int, Any], object]
     TimeoutCallback = Callable[[int, Any], object]
     FreeCallback = Callable[[Any], object]

@@ -9,7 +9,6 @@ Called by: api.events (register), drivers (queue). Never: knows the wire or the 
 
 from __future__ import annotations
 
-from _collections import deque  # without the rest of collections
 from _thread import allocate_lock
 
 from libvirtcore.errors import report
@@ -122,6 +121,8 @@ class EventState:
         self._registrations: list[Registration] = []
         self._reserved: list[Registration] = []  # being announced to the driver
         self._next_id = 0
+        from collections import deque  # here, so that `import libvirt` is spared it
+
         self._pending: deque[_Event] = deque()
         self._loop: Loop | None = None
         self._timer = -1
@@ -261,7 +262,7 @@ class EventState:
         args: tuple[Any, ...],
         token: object = None,
     ) -> None:
-        """Hand an event over for delivery; `token` limits it to the callbacks subscribed with it."""
+        """Hand an event over for delivery; `token` limits it to who subscribed with it."""
         with self._lock:
             loop, timer = self._loop, self._timer
             if loop is None:

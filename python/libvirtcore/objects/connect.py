@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 
-
 class virConnect(ConnectMethods, EventDispatch):
     """A connection to a hypervisor. As a context manager it is closed at the end of the block."""
 
@@ -276,7 +275,10 @@ class virConnect(ConnectMethods, EventDispatch):
     # -- the end of the connection -------------------------------------------------------------
 
     def registerCloseCallback(self, cb: Callable[[virConnect, int, _T], None], opaque: _T) -> int:
-        """Call `cb(conn, reason, opaque)` when the connection is lost (VIR_CONNECT_CLOSE_REASON_…)."""
+        """Call `cb(conn, reason, opaque)` when the connection is lost.
+
+        `reason` is one of VIR_CONNECT_CLOSE_REASON_….
+        """
         data = {"cb": cb, "conn": self, "opaque": opaque}
         ret = libvirtmod.virConnectRegisterCloseCallback(self._o, data)
         if ret == -1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""functions.py: the functions of `import libvirt` that are more than one call: opening, errors, loop.
+"""functions.py: the functions of `import libvirt` that are more than one call.
 
 Called by: libvirt.py. Calls: libvirtmod. Never: knows drivers.
 """
@@ -67,7 +67,7 @@ def openAuth(uri: str | None, auth: list[Any], flags: int = 0) -> virConnect:
 
 def registerErrorHandler(f: Callable[[_T, _RawError], object] | None, ctx: _T) -> int:
     """Have every error given to `f(ctx, error)` instead of printed; None restores printing."""
-    return libvirtmod.virRegisterErrorHandler(f, ctx)  # type: ignore[no-any-return]
+    return libvirtmod.virRegisterErrorHandler(f, ctx)
 
 
 def virResetLastError() -> None:
@@ -101,7 +101,7 @@ def virEventAddHandle(fd: int, events: int, cb: _EventCB[_T], opaque: _T) -> int
     ret = libvirtmod.virEventAddHandle(fd, events, {"cb": cb, "opaque": opaque})
     if ret == -1:
         raise libvirtError("virEventAddHandle() failed")
-    return ret  # type: ignore[no-any-return]
+    return ret
 
 
 def virEventAddTimeout(timeout: int, cb: _TimerCB[_T], opaque: _T) -> int:
@@ -109,7 +109,7 @@ def virEventAddTimeout(timeout: int, cb: _TimerCB[_T], opaque: _T) -> int:
     ret = libvirtmod.virEventAddTimeout(timeout, {"cb": cb, "opaque": opaque})
     if ret == -1:
         raise libvirtError("virEventAddTimeout() failed")
-    return ret  # type: ignore[no-any-return]
+    return ret
 
 
 def virEventUpdateHandle(watch: int, events: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import libvirtmod_qemu
-
 from libvirtcore.errors import libvirtError
 from libvirtcore.objects.classes import virDomain
 

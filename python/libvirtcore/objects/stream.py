@@ -69,7 +69,7 @@ class virStream(StreamMethods, Wrapper):
         if libvirtmod.virStreamEventAddCallback(self._o, events, data) == -1:
             raise libvirtError("virStreamEventAddCallback() failed")
 
-    def recvAll(self, handler: Callable[[virStream, bytes, _T], int], opaque: _T) -> None:
+    def recvAll(self, handler: Callable[[virStream, bytes, _T], object], opaque: _T) -> None:
         """Receive until the end, giving each piece to `handler(stream, data, opaque)`.
 
         A handler that raises or returns a negative number aborts the stream. Not for
@@ -83,7 +83,7 @@ class virStream(StreamMethods, Wrapper):
                 return
             self._ask("recvAll handler", handler, got, opaque)
 
-    def sendAll(self, handler: Callable[[virStream, int, _T], bytes], opaque: _T) -> None:
+    def sendAll(self, handler: Callable[[virStream, int, _T], bytes | None], opaque: _T) -> None:
         """Send what `handler(stream, nbytes, opaque)` gives until it gives nothing.
 
         A handler that raises aborts the stream. Not for non-blocking streams.
@@ -96,8 +96,8 @@ class virStream(StreamMethods, Wrapper):
 
     def sparseRecvAll(
         self,
-        handler: Callable[[virStream, bytes, _T], bytes | int],
-        holeHandler: Callable[[virStream, int, _T], int | None],
+        handler: Callable[[virStream, bytes, _T], object],
+        holeHandler: Callable[[virStream, int, _T], object],
         opaque: _T,
     ) -> None:
         """As recvAll, and give the length of each hole to `holeHandler(stream, length, opaque)`."""
@@ -119,9 +119,9 @@ class virStream(StreamMethods, Wrapper):
 
     def sparseSendAll(
         self,
-        handler: Callable[[virStream, int, _T], bytes | int],
+        handler: Callable[[virStream, int, _T], bytes | int | None],
         holeHandler: Callable[[virStream, _T], tuple[bool, int]],
-        skipHandler: Callable[[virStream, int, _T], int],
+        skipHandler: Callable[[virStream, int, _T], object],
         opaque: _T,
     ) -> None:
         """As sendAll, without sending holes.

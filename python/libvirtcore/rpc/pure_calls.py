@@ -20,6 +20,7 @@ class Call:
     __slots__ = (
         "error",
         "frame",
+        "pipelined",
         "proc",
         "procedure",
         "program",
@@ -35,6 +36,7 @@ class Call:
         self.proc = proc
         self.procedure = procedure
         self.serial = -1
+        self.pipelined = False  # its answer may wait long to be fetched
         self.started = 0  # of perf_counter_ns, when traced
         self.sent = 0
         self.frame: Frame | None = None
@@ -53,6 +55,7 @@ class Calls:
         self._next_serial = 0
         self._waiting: dict[int, Call] = {}
         self._abandoned: dict[int, Call] = {}
+        self.stored = 0  # bytes of answers that wait to be fetched
 
     @property
     def in_flight(self) -> int:
@@ -95,6 +98,8 @@ class Calls:
             return None
         del self._waiting[frame.serial]
         call.frame = frame
+        if call.pipelined:
+            self.stored += len(frame.payload)
         return call
 
     def fail(self, error: VirError) -> list[Call]:

@@ -36,6 +36,8 @@ from libvirtcore.rpc.pure_stream import Stream
 from libvirtcore.rpc.pure_turns import Deadline
 from libvirtcore.rpc.tables_model import Procedure, Program
 
+STORED_MAX = 256 << 20  # bytes of answers that nobody fetches: beyond, nothing more is submitted
+
 
 def find_procedure(program: int, proc: int) -> tuple[Program, Procedure]:
     known = PROGRAMS.get(program)
@@ -80,10 +82,12 @@ class Client(Connection):
 
     def submit(self, program: int, proc: int, args: Any = None) -> int:
         """Send a call and return its serial for `wait`; waits only for room in flight."""
-        call = self._begin(program, proc, args, (), Deadline(None))
         with self.lock:
-            self._submitted[call.serial] = call
-        return call.serial
+            if self._calls.stored > STORED_MAX:
+                raise rpc_error(
+                    f"{self._calls.stored} bytes of answers wait to be fetched, limit {STORED_MAX}"
+                )
+        return self._begin(program, proc, args, (), Deadline(None), pipelined=True).serial
 
     def wait(self, serial: int, timeout: float | None = None) -> Any:
         """The result of a submitted call; each can be fetched once."""
@@ -92,7 +96,11 @@ class Client(Connection):
             call = self._submitted.pop(serial, None)
         if call is None:
             raise failure(VIR_ERR_INVALID_ARG, f"no call with serial {serial} was submitted")
-        value, fds = self._result(call, Deadline.after(timeout))
+        try:
+            value, fds = self._result(call, Deadline.after(timeout))
+        finally:
+            with self.lock:
+                self._calls.stored -= len(call.frame.payload) if call.frame else 0
         close_all(fds)
         return value
 
@@ -126,14 +134,13 @@ class Client(Connection):
     def stats(self) -> dict[str, int]:
         """Counters since the connection was made, and what waits now."""
         with self.lock:
-            kept = sum(call.frame.size for call in self._submitted.values() if call.frame)
             return {
                 **self._counters,
                 "bytes_sent": self._wire.sent,
                 "bytes_received": self._wire.received,
                 "in_flight": self._calls.in_flight,
                 "queued_events": len(self._events),
-                "queued_bytes": self._event_bytes + kept,
+                "queued_bytes": self._event_bytes + self._calls.stored,
                 "unsent_bytes": self._wire.pending,
             }
 
@@ -147,6 +154,7 @@ class Client(Connection):
         fds: Sequence[int],
         deadline: Deadline,
         stream: Stream | None = None,
+        pipelined: bool = False,
     ) -> Call:
         """Send as soon as one more call may be in flight."""
         self.check_process()
@@ -156,12 +164,15 @@ class Client(Connection):
         frame = Frame(program, known.version, proc, kind, 0, wire.OK, payload, tuple(fds))
         wire.check_size(frame)
         call = Call(program, known.version, proc, procedure)
+        call.pipelined = pipelined
         copies = self._duplicate(fds)
 
         def start() -> bool:
             if self.closed or not self._calls.add(call):
                 return self.closed is not None
             self._counters["calls"] += 1
+            if pipelined:
+                self._submitted[call.serial] = call
             if stream is not None:
                 self._streams[call.serial] = stream
                 stream.named(call.serial)

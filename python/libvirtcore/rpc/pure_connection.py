@@ -38,7 +38,7 @@ from libvirtcore.rpc.pure_calls import Calls
 from libvirtcore.rpc.pure_decode import decode
 from libvirtcore.rpc.pure_frame import Frame, FrameReader, rpc_error
 from libvirtcore.rpc.pure_socket import Wire
-from libvirtcore.rpc.pure_turns import CANCELLED, TIMEOUT, Deadline, Turns
+from libvirtcore.rpc.pure_turns import CANCELLED, TIMEOUT, Deadline, Turns, slice_of
 
 if TYPE_CHECKING:
     from libvirtcore.rpc.pure_stream import Stream
@@ -89,7 +89,11 @@ class Connection:
         self.lock = threading.Lock()
         self._forks = _forks
         self._process = os.getpid()
-        self._wire = Wire(fd)
+        try:
+            self._wire = Wire(fd)
+        except OSError as error:
+            text = f"Unable to use FD {fd} as a socket"
+            raise system_failure(text, error.errno or 0) from None
         self._turns = Turns(self.lock)
         self._frames = FrameReader()
         self._calls = Calls(max_in_flight)
@@ -114,8 +118,14 @@ class Connection:
     def pump(self, timeout: float = 0.0) -> bool:
         """Read what is there, or wait for it; False when the connection is closed."""
         self.check_process()
-        if self.closed is None:
-            self._turns.pump(self, timeout)
+        end = time.monotonic() + timeout
+        before = self._wire.received
+        left = timeout
+        while self.closed is None:
+            self._turns.pump(self, slice_of(max(0.0, left)) or 0.0)
+            left = end - time.monotonic()
+            if left <= 0 or self._wire.received != before:
+                break
         return self.closed is None
 
     def next_event(self) -> tuple[int, int, Any] | None:
@@ -185,20 +195,35 @@ class Connection:
 
         Called under the lock. The descriptors are owned from now.
         """
-        while self._orphans:
-            self._wire.push(wire.pack(self._orphans.popleft()))
+        if self.closed:
+            close_all(fds)
+            return
+        self._post_orphans()
         self._wire.push(wire.pack(frame), fds)
         self._flush()
         if self._wire.pending and self._turns.reading:
             self._wire.ring()
+
+    def _post_orphans(self) -> None:
+        while self._orphans and not self.closed:
+            self._wire.push(wire.pack(self._orphans.popleft()))
 
     @property
     def unsent(self) -> int:
         return self._wire.pending
 
     def adopt_orphan(self, abort: Frame) -> None:
-        """A stream was dropped unfinished; its abort goes out with the next message. No lock."""
+        """A stream was dropped unfinished: abort it now, or with the next message.
+
+        Called by the garbage collector, so perhaps by a thread that holds the lock.
+        """
         self._orphans.append(abort)
+        if self._forks == _forks and self.lock.acquire(blocking=False):
+            try:
+                self._post_orphans()
+                self._flush()
+            finally:
+                self.lock.release()
 
     def forget_stream(self, serial: int) -> None:
         """Called under the lock."""
@@ -352,6 +377,8 @@ class Connection:
         self.post(Frame(alive.PROGRAM, alive.VERSION, proc, wire.MESSAGE, 0, wire.OK))
 
     def _flush(self) -> None:
+        if self.closed:
+            return
         try:
             self._wire.flush()
         except OSError as error:

@@ -325,42 +325,61 @@ def _param_reader() -> Reader:
 
 def _params_reader(limit: int, dict_mode: bool) -> Reader:
     careful = _param_reader()
-    forms = {kind: struct.Struct(">" + code) for kind, code in enumerate("iIqQd", start=1)}
-    scalars = {kind: (form.unpack_from, 4 + form.size) for kind, form in forms.items()}
-    names: dict[bytes, str] = {}  # a short name, with its count word, as it was once decoded
+    # type code -> unpacks the code and its value, bytes of both
+    forms = {kind: struct.Struct(">I" + code) for kind, code in enumerate("iIqQd", start=1)}
+    scalars = {kind: (form.unpack_from, form.size) for kind, form in forms.items()}
+    # a short name with its count word -> the name, bytes with padding
+    names: dict[bytes, tuple[str, int]] = {}
 
     def read(data: bytes, pos: int) -> tuple[Any, int]:
         # Each takes at least a length, a type and a value of four bytes.
         count = _count(data, pos, limit, 12, "typed parameters")
         pos += 4
-        found: list[tuple[str, int, Any]] = []
+        found: dict[str, Any] = {}
+        triples: list[tuple[str, int, Any]] = []
+        index = 0
         try:
-            for _ in range(count):
-                # The common case in one step: a name met before and a scalar.
-                key = data[pos : pos + 4 + _read_u32(data, pos)[0]]
-                if key in names:
-                    after = pos + len(key) + 3 & ~3
-                    kind = _read_u32(data, after)[0]
-                    if kind in scalars:
-                        unpack, step = scalars[kind]
-                        found.append((names[key], kind, unpack(data, after + 4)[0]))
-                        pos = after + step
-                        continue
-                param, pos = careful(data, pos)
-                found.append(param)
-                if len(key) <= _NAME_KEPT and len(names) < _NAMES_KEPT:
-                    names[key] = param[0]
-        except (CodecError, struct.error) as fault:
-            raise _param_fault(fault, careful, data, pos, len(found)) from None
-        if dict_mode:
-            return {name: value for name, _, value in found}, pos
-        return found, pos
+            for index in range(count):  # noqa: B007 (read in the except clause)
+                # The common case in one step: a name met before and a scalar. Lengths and types are
+                # looked up by their last byte; the other three are compared with the key or below.
+                known = names.get(data[pos : pos + 4 + data[pos + 3]])
+                if known is not None:
+                    name, step = known
+                    form = scalars.get(data[pos + step + 3])
+                    if form is not None:
+                        unpack, size = form
+                        kind, value = unpack(data, pos + step)
+                        if kind in scalars:
+                            pos += step + size
+                            if dict_mode:
+                                found[name] = value
+                            else:
+                                triples.append((name, kind, value))
+                            continue
+                (name, kind, value), after = careful(data, pos)
+                found[name] = value
+                triples.append((name, kind, value))
+                _keep_name(names, data, pos, name)
+                pos = after
+        except (CodecError, struct.error, IndexError) as fault:
+            raise _param_fault(fault, careful, data, pos, index) from None
+        return (found if dict_mode else triples), pos
 
     return read
 
 
+def _keep_name(names: dict[bytes, tuple[str, int]], data: bytes, pos: int, name: str) -> None:
+    size = 4 + _read_u32(data, pos)[0]
+    if size <= _NAME_KEPT and len(names) < _NAMES_KEPT:
+        names[data[pos : pos + size]] = (name, size + 3 & ~3)
+
+
 def _param_fault(
-    fault: CodecError | struct.error, careful: Reader, data: bytes, pos: int, index: int
+    fault: CodecError | struct.error | IndexError,
+    careful: Reader,
+    data: bytes,
+    pos: int,
+    index: int,
 ) -> CodecError:
     """The fault of the parameter at `pos`; the quick way does not say where its bytes ran out."""
     if not isinstance(fault, CodecError):

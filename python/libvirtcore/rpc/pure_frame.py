@@ -138,8 +138,8 @@ class FrameReader:
         elif len(self._fds) < count:
             raise rpc_error(f"{count} descriptors were announced, {len(self._fds)} came")
         self._pos = end + count
-        with memoryview(self._bytes) as view:
-            payload = bytes(view[start:end])
+        with memoryview(self._bytes) as view, view[start:end] as part:
+            payload = bytes(part)
         fds = tuple(self._fds.popleft() for _ in range(count) if self._fds)
         return Frame(program, version, proc, kind, serial, status, payload, fds)
 

@@ -16,26 +16,36 @@ import os
 import select
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from libvirtcore.generated.limits import VIR_NET_MESSAGE_NUM_FDS_MAX
 
 _RECEIVE = 128 * 1024
 _HAS_FDS = hasattr(socket, "AF_UNIX") and hasattr(socket, "CMSG_LEN")
 _FD_SIZE = array.array("i").itemsize
+_FD_ROOM = socket.CMSG_SPACE((VIR_NET_MESSAGE_NUM_FDS_MAX + 1) * _FD_SIZE) if _HAS_FDS else 0
 _RECEIVE_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+Waiting = Callable[["float | None", bool], "tuple[bool, bool, bool]"]
 
 
 class Wire:
     """A connected stream socket, its outbox, and a bell that ends a `wait` early."""
 
     def __init__(self, fd: int) -> None:
-        self._socket = socket.socket(fileno=fd)
+        self._bell, self._ringer = socket.socketpair()
+        try:
+            self._socket = socket.socket(fileno=fd)
+        except OSError:  # and the descriptor is still the caller's
+            self._bell.close()
+            self._ringer.close()
+            raise
         self._socket.setblocking(False)
         self.passes_fds = _HAS_FDS and self._socket.family == socket.AF_UNIX
-        self._bell, self._ringer = socket.socketpair()
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
+        make = _poll_waiter if hasattr(select, "poll") else _select_waiter
+        self._waiting = make(self._socket, self._bell)
         self._room = memoryview(bytearray(_RECEIVE))
         self._outbox: deque[tuple[memoryview, int]] = deque()  # bytes and a descriptor or -1
         self.pending = 0
@@ -88,8 +98,9 @@ class Wire:
         return self._room[:count], fds
 
     def _receive_with_fds(self) -> tuple[int, list[int]]:
-        space = socket.CMSG_SPACE((VIR_NET_MESSAGE_NUM_FDS_MAX + 1) * _FD_SIZE)
-        count, ancillary, _, _ = self._socket.recvmsg_into([self._room], space, _RECEIVE_FLAGS)
+        count, ancillary, _, _ = self._socket.recvmsg_into([self._room], _FD_ROOM, _RECEIVE_FLAGS)
+        if not ancillary:
+            return count, []
         fds = array.array("i")
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
@@ -102,7 +113,7 @@ class Wire:
     def wait(self, seconds: float | None, writing: bool) -> tuple[bool, bool]:
         """Wait until bytes, room for bytes (if `writing`), the bell or the time has come."""
         seconds = None if seconds is None else max(0.0, seconds)
-        readable, writable, belled = _wait(self._socket, self._bell, seconds, writing)
+        readable, writable, belled = self._waiting(seconds, writing)
         if belled:
             with contextlib.suppress(BlockingIOError, InterruptedError):
                 self._bell.recv(4096)
@@ -127,16 +138,32 @@ class Wire:
         self.pending = 0
 
 
-def _wait(
-    stream: socket.socket, bell: socket.socket, seconds: float | None, writing: bool
-) -> tuple[bool, bool, bool]:
-    """(readable or broken, writable, bell) of the two sockets."""
-    if not hasattr(select, "poll"):  # Windows
-        reads, writes, _ = select.select([stream, bell], [stream] if writing else [], [], seconds)
+def _poll_waiter(stream: socket.socket, bell: socket.socket) -> Waiting:
+    """(readable or broken, writable, bell) of the two sockets, by poll."""
+    polls = {False: select.poll(), True: select.poll()}
+    for writing, poll in polls.items():
+        poll.register(stream, select.POLLIN | (select.POLLOUT if writing else 0))
+        poll.register(bell, select.POLLIN)
+    fd = stream.fileno()
+
+    def waiting(seconds: float | None, writing: bool) -> tuple[bool, bool, bool]:
+        readable = writable = belled = False
+        for ready, mask in polls[writing].poll(None if seconds is None else seconds * 1000):
+            if ready == fd:
+                readable, writable = bool(mask & ~select.POLLOUT), bool(mask & select.POLLOUT)
+            else:
+                belled = True
+        return readable, writable, belled
+
+    return waiting
+
+
+def _select_waiter(stream: socket.socket, bell: socket.socket) -> Waiting:
+    """The same by select, which is what Windows has."""
+
+    def waiting(seconds: float | None, writing: bool) -> tuple[bool, bool, bool]:
+        writers = [stream] if writing else []
+        reads, writes, _ = select.select([stream, bell], writers, [], seconds)
         return stream in reads, bool(writes), bell in reads
-    poll = select.poll()
-    poll.register(stream, select.POLLIN | (select.POLLOUT if writing else 0))
-    poll.register(bell, select.POLLIN)
-    seen = dict(poll.poll(None if seconds is None else seconds * 1000))
-    mask = seen.get(stream.fileno(), 0)
-    return bool(mask & ~select.POLLOUT), bool(mask & select.POLLOUT), bell.fileno() in seen
+
+    return waiting

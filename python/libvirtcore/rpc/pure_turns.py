@@ -17,6 +17,20 @@ from typing import NamedTuple, Protocol
 
 READY, CANCELLED, TIMEOUT = "ready", "cancelled", "timeout"
 
+# Signals are handled in the main thread alone, and another thread may have received them: the main
+# thread looks up from its waiting so often.
+SLICE = 0.2
+
+# A loop that pumps sees the socket readable until whoever reads has been there; it shall not spin.
+MOMENT = 0.002
+
+
+def slice_of(seconds: float | None) -> float | None:
+    """How long this thread may wait at a stretch when it has to wait for `seconds`."""
+    if threading.get_ident() != threading.main_thread().ident:
+        return seconds
+    return SLICE if seconds is None else min(seconds, SLICE)
+
 
 class Deadline(NamedTuple):
     """When waiting ends, and how long that was from the start."""
@@ -43,6 +57,11 @@ class _Waiter:
         self.cancelled = False
         self.bell = threading.Lock()
         self.bell.acquire()
+
+    def sleep(self, seconds: float | None) -> None:
+        """Until the bell rings or the time is over; in the main thread maybe less."""
+        stretch = slice_of(seconds)
+        self.bell.acquire(timeout=-1 if stretch is None else stretch)
 
     def ring(self) -> None:
         if self.bell.locked():
@@ -93,9 +112,9 @@ class Turns:
                     if self._reader is None:
                         self._reader = waiter
                 if self._reader is waiter:
-                    self._read(server, waiter, left)
+                    self._read(server, waiter, slice_of(left))
                 else:
-                    waiter.bell.acquire(timeout=-1 if left is None else left)
+                    waiter.sleep(left)
         finally:
             self._leave(waiter)
 
@@ -110,8 +129,8 @@ class Turns:
                     self._waiters.append(waiter)
             if self._reader is waiter:
                 self._read(server, waiter, seconds)
-            elif seconds > 0:
-                waiter.bell.acquire(timeout=seconds)
+            else:
+                waiter.sleep(max(seconds, MOMENT))
         finally:
             self._leave(waiter)
 

@@ -25,7 +25,7 @@ from libvirtcore.drivers.remote.migrate import MigrateMixin
 from libvirtcore.drivers.remote.options import Options, understand
 from libvirtcore.drivers.remote.streams import StreamsMixin
 from libvirtcore.drivers.remote.transport import dial
-from libvirtcore.drivers.wire import LXC, QEMU, REMOTE
+from libvirtcore.drivers.wire import LXC, QEMU, REMOTE, STRINGS
 from libvirtcore.errors import VirError
 from libvirtcore.events.loop import registered
 from libvirtcore.generated import constants as c
@@ -45,6 +45,7 @@ from libvirtcore.rpc import Client
 from libvirtcore.uri import Uri
 
 if TYPE_CHECKING:
+    from libvirtcore.drivers.support import ParamValues
     from libvirtcore.handles import ConnectHandle, DomainHandle, StreamHandle
 
 _OPEN, _CLOSE, _GET_TYPE, _SUPPORTS_FEATURE = 1, 2, 3, 60  # procedures
@@ -163,7 +164,11 @@ class RemoteDriver(
     def _call_stream(
         self, program: int, proc: int, args: tuple[Any, ...], handle: StreamHandle
     ) -> Any:
-        return StreamsMixin._call_stream(self, program, proc, args, handle)
+        try:
+            return StreamsMixin._call_stream(self, program, proc, args, handle)
+        except VirError as error:
+            self._explain(error)
+            raise
 
     def send(self, program: int, procedure: int, args: Any) -> Any:
         """Make a call whatever pipeline there is."""
@@ -242,6 +247,10 @@ class RemoteDriver(
         self._events_keepalive(interval, count)
         return 0
 
+    def domain_get_launch_security_info(self, dom: DomainHandle, flags: int) -> ParamValues:
+        """Some of it is text, which a daemon keeps back unless asked for."""
+        return super().domain_get_launch_security_info(dom, flags | STRINGS)
+
     def domain_rename(self, dom: DomainHandle, new_name: str | None, flags: int) -> int:
         """The handle bears the new name from now on."""
         result: int = self._call(_RENAME, (dom.wire, new_name, flags))[0]
@@ -262,4 +271,5 @@ class RemoteDriver(
                 except VirError:
                     pass  # what matters to the caller is that it is closed
         self.client.close()
+        self.client.on_activity = None  # no longer a circle of references
         self.link.close()

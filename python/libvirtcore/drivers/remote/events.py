@@ -269,7 +269,7 @@ class EventsMixin:
         return number
 
     def _register_unnumbered(self, event_id: int) -> None:
-        """The old style: all domains' events of one kind; daemons before 0.8 only know lifecycle."""
+        """The old style: one kind of event of all domains; before 0.8 lifecycle only."""
         driver: Any = self
         if event_id == 0:
             driver.connect_domain_event_register()

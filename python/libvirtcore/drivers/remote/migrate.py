@@ -165,9 +165,7 @@ class MigrateMixin:
         xml = value_of(params, c.VIR_MIGRATE_PARAM_DEST_XML)
         bandwidth = value_of(params, c.VIR_MIGRATE_PARAM_BANDWIDTH) or 0
         if self.supports_feature(V3):
-            self.domain_migrate_perform3(
-                dom, xml, b"", dconnuri, uri, flags, dname, bandwidth
-            )
+            self.domain_migrate_perform3(dom, xml, b"", dconnuri, uri, flags, dname, bandwidth)
             return
         if xml is not None:
             raise unsupported("Unable to change target guest XML during migration")

@@ -15,6 +15,7 @@ from libvirtcore.drivers.test.domains import DomainCalls
 from libvirtcore.drivers.test.host import HostFacts
 from libvirtcore.drivers.test.node import acquire_default, release_default
 from libvirtcore.errors import report
+from libvirtcore.events.families import QEMU_MONITOR, SECRET
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import Handle
 from libvirtcore.uri import Uri
@@ -72,6 +73,8 @@ class TestDriver(DomainCalls, HostFacts, Driver):
 
     def event_subscribe(self, family: str, event_id: int, handle: Handle | None) -> object:
         """Hear of what happens on the node; the connection's event state filters."""
+        if family in (SECRET, QEMU_MONITOR):
+            return super().event_subscribe(family, event_id, handle)  # refuses
         with self.node.lock:
             if self.conn not in self.node.subscribers:
                 self.node.subscribers.append(self.conn)
