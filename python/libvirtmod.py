@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from libvirtcore.api.events import *
     from libvirtcore.api.guests import *
     from libvirtcore.api.host import *
+    from libvirtcore.api.images import *
     from libvirtcore.api.library import *
     from libvirtcore.api.lookup import *
     from libvirtcore.api.migrate import *
@@ -49,6 +50,7 @@ _HOMES = dict.fromkeys(
         "libvirtcore.api.events",
         "libvirtcore.api.guests",
         "libvirtcore.api.host",
+        "libvirtcore.api.images",
         "libvirtcore.api.migrate",
         "libvirtcore.api.streams",
         "libvirtcore.api.tuning",

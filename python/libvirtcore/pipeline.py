@@ -27,14 +27,13 @@ from libvirtcore import deadline
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_UNSET = object()
-
 
 class Sent(BaseException):
     """A request is on its way and its call is left until the reply is wanted."""
 
-    def __init__(self, serial: int) -> None:
+    def __init__(self, serial: int, request: tuple[int, int]) -> None:
         self.serial = serial
+        self.request = request
 
 
 class PipelineDriver(Protocol):
@@ -48,27 +47,26 @@ class PipelineDriver(Protocol):
 class _Recorder:
     """First run: send the request and stop."""
 
+    __slots__ = ("_driver",)
+
     def __init__(self, driver: PipelineDriver) -> None:
         self._driver = driver
-        self._request: tuple[int, int] = (0, 0)
 
     def call(self, driver: PipelineDriver, program: int, procedure: int, args: Any) -> Any:
         if driver is not self._driver:
             return driver.send(program, procedure, args)
-        self._request = (program, procedure)
-        raise Sent(driver.submit(program, procedure, args))
-
-    def replay(self, serial: int) -> _Replay:
-        return _Replay(self._driver, self._request, serial)
+        raise Sent(driver.submit(program, procedure, args), (program, procedure))
 
 
 class _Replay:
     """Second run: answer that request, pass on any later one."""
 
-    def __init__(self, driver: PipelineDriver, request: tuple[int, int], serial: int) -> None:
+    __slots__ = ("_driver", "_request", "_serial")
+
+    def __init__(self, driver: PipelineDriver, sent: Sent) -> None:
         self._driver = driver
-        self._request = request
-        self._serial: int | None = serial
+        self._request = sent.request
+        self._serial: int | None = sent.serial
 
     def call(self, driver: PipelineDriver, program: int, procedure: int, args: Any) -> Any:
         serial = self._serial
@@ -85,23 +83,28 @@ current = _current.get
 class Result(Generic[T]):
     """The outcome of one call: there already, or fetched when asked for."""
 
-    def __init__(self, driver: PipelineDriver | None, call: Callable[[], T]) -> None:
-        self._call: Callable[[], T] | None = call
-        self._value: Any = _UNSET
+    __slots__ = ("_args", "_call", "_error", "_kwargs", "_replay", "_value")
+
+    def __init__(
+        self, recorder: _Recorder | None, call: Callable[..., T], args: Any, kwargs: Any
+    ) -> None:
+        self._call: Callable[..., T] | None = call
+        self._args = args
+        self._kwargs = kwargs
+        self._value: Any = None
         self._error: Exception | None = None
         self._replay: _Replay | None = None
-        recorder = None if driver is None else _Recorder(driver)
         try:
             self._run(recorder)
         except Sent as sent:
             assert recorder is not None
-            self._replay = recorder.replay(sent.serial)
+            self._replay = _Replay(recorder._driver, sent)
 
     def _run(self, mode: _Recorder | _Replay | None) -> None:
         assert self._call is not None
         token = _current.set(mode)
         try:
-            self._value = self._call()
+            self._value = self._call(*self._args, **self._kwargs)
         except Exception as error:
             self._error = error
         finally:
@@ -123,8 +126,11 @@ class Result(Generic[T]):
     def exception(self, timeout: float | None = None) -> Exception | None:
         """The exception of the call, None when it went well."""
         if self._call is not None:
-            with deadline.timeout(timeout):
+            if timeout is None:
                 self._run(self._replay)
+            else:
+                with deadline.timeout(timeout):
+                    self._run(self._replay)
         return self._error
 
 
@@ -153,7 +159,7 @@ class Pipeline:
     """
 
     def __init__(self, driver: Any) -> None:
-        self._driver: PipelineDriver | None = driver if hasattr(driver, "submit") else None
+        self._recorder = _Recorder(driver) if hasattr(driver, "submit") else None
         self._results: list[Result[Any]] = []
 
     def __call__(self, target: Any) -> Any:
@@ -162,7 +168,7 @@ class Pipeline:
 
     def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         """`p.call(dom.info)`: make a call and return its Result."""
-        result = Result(self._driver, lambda: method(*args, **kwargs))
+        result = Result(self._recorder, method, args, kwargs)
         if not result.done:
             self._results.append(result)
         return result

@@ -77,6 +77,49 @@ def test_monitor_command_with_files(world: World) -> None:
     assert command(world.dom, None, [], 0) is None
 
 
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "method", "handle", "args"),
+    [
+        ("virDomainSave", "domain_save", "dom", ()),
+        ("virDomainSaveFlags", "domain_save_flags", "dom", (None, 0)),
+        ("virDomainRestore", "domain_restore", "conn", ()),
+        ("virDomainRestoreFlags", "domain_restore_flags", "conn", (None, 0)),
+        ("virDomainSaveImageDefineXML", "domain_save_image_define_xml", "conn", ("<x/>", 0)),
+        ("virDomainCoreDump", "domain_core_dump", "dom", (1,)),
+        ("virDomainCoreDumpWithFormat", "domain_core_dump_with_format", "dom", (1, 1)),
+    ],
+)
+def test_paths_are_made_absolute(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    function: str,
+    method: str,
+    handle: str,
+    args: tuple[Any, ...],
+) -> None:
+    """Another process opens the file, in another directory."""
+    monkeypatch.chdir(tmp_path)
+    world.says(**{method: None})
+    target = getattr(world, handle)
+    call = getattr(libvirtmod, function)
+    assert (call(target, "a/../b", *args), call(target, "/c", *args)) == (0, 0)
+    place = 1 if handle == "conn" else 2
+    assert [made[place] for made in world.driver.calls] == [f"{tmp_path}/a/../b", "/c"]
+    assert call(target, None, *args) == -1
+    assert message().endswith(f"in {function} must not be NULL")
+    assert len(world.driver.calls) == 2
+
+
+def test_xml_of_a_saved_guest(world: World) -> None:
+    world.says(domain_save_image_get_xml_desc="<domain/>")
+    assert libvirtmod.virDomainSaveImageGetXMLDesc(world.conn, "/f", 1) == "<domain/>"
+    assert world.driver.calls == [("domain_save_image_get_xml_desc", "/f", 1)]
+
+
 # --- peeking --------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_pump.py: the thread between plain data and an encrypting channel neither delays nor loses."""
+"""test_pump.py: the thread between plain data and an encrypting channel loses and joins nothing."""
 
 from __future__ import annotations
 

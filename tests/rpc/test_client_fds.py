@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -128,7 +129,8 @@ def test_descriptors_that_do_not_match_their_count_end_the_connection(
         reply_with(peer, peer.take(), [null.fileno()] * 2, announced)
         if announced < 2:
             # Where the reply ends, the byte of a descriptor is the start of the next message.
-            peer.send(bytes(40))
+            with contextlib.suppress(OSError):  # the client may have had enough already
+                peer.send(bytes(40))
         try:
             _value, fds = waiting.result()
             for fd in fds:

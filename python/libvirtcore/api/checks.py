@@ -94,6 +94,14 @@ def not_zero(index: int, name: str) -> Check:
     return check
 
 
+def positive(index: int, name: str) -> Check:
+    def check(row: Row, _handle: Any, args: tuple[Any, ...]) -> None:
+        if args[index] <= 0:
+            raise refuse(row, name, "must be greater than zero")
+
+    return check
+
+
 def not_negative(index: int, name: str) -> Check:
     def check(row: Row, _handle: Any, args: tuple[Any, ...]) -> None:
         if args[index] < 0:
@@ -274,10 +282,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         (
             "virDomainManagedSave",
             "virDomainManagedSaveDefineXML",
-            "virDomainRestoreFlags",
             "virDomainRestoreParams",
-            "virDomainSaveFlags",
-            "virDomainSaveImageDefineXML",
             "virDomainSaveParams",
         ),
         *_SAVE,
@@ -296,8 +301,8 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         ),
         exclusive("VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE", "VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE"),
     ),
-    "virDomainCoreDump": _DUMP,
-    "virDomainCoreDumpWithFormat": (core_format, *_DUMP),
+    "virDomainCoreDump": (missing(0, "to"), *_DUMP),
+    "virDomainCoreDumpWithFormat": (missing(0, "to"), core_format, *_DUMP),
     "virDomainDelIOThread": (not_zero(0, "iothread_id"),),
     "virDomainGetBlockInfo": (not_empty(0, "disk"),),
     "virDomainGetJobStats": (
@@ -309,9 +314,16 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "virDomainOpenChannel": (same_connection("domain"),),
     "virDomainOpenConsole": (same_connection("domain"),),
     "virDomainRename": (not_empty(0, "new_name"),),
+    "virDomainQemuAttach": (positive(0, "pid_value"),),
+    "virDomainRestore": (missing(0, "from"),),
+    "virDomainRestoreFlags": (missing(0, "from"), *_SAVE),
     "virDomainRevertToSnapshot": (
         exclusive("VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING", "VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED"),
     ),
+    "virDomainSave": (missing(0, "to"),),
+    "virDomainSaveFlags": (missing(0, "to"), *_SAVE),
+    "virDomainSaveImageDefineXML": (missing(0, "file"), missing(1, "dxml"), *_SAVE),
+    "virDomainSaveImageGetXMLDesc": (missing(0, "file"),),
     "virDomainScreenshot": (same_connection("domain"),),
     "virDomainSendProcessSignal": (not_zero(0, "pid_value"),),
     "virDomainSetMaxMemory": _MEMORY,

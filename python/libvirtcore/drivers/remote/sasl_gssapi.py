@@ -51,9 +51,16 @@ class Gssapi(Mechanism):
             target = self._gssapi.Name(
                 f"libvirt@{canonical}", self._gssapi.NameType.hostbased_service
             )
-            self._context = self._gssapi.SecurityContext(name=target, usage="initiate")
+            self._context = self._gssapi.SecurityContext(
+                name=target, usage="initiate", flags=self._flags()
+            )
         except self._gssapi.exceptions.GSSError as fault:
             raise refuse(f"GSSAPI: {fault}") from None
+
+    def _flags(self) -> list[Any]:
+        flag = self._gssapi.RequirementFlag
+        wanted = [flag.mutual_authentication, flag.out_of_sequence_detection, flag.integrity]
+        return [*wanted, flag.confidentiality] if self._encrypt else wanted
 
     def start(self) -> bytes:
         return self._token(None)
@@ -110,10 +117,10 @@ class _GssChannel:
 
     def read(self) -> bytes:
         while True:
-            size = int.from_bytes(self._received[:4], "big") if len(self._received) >= 4 else 0
-            if size > _RECEIVE:
-                raise OSError("wrapped message too large")
-            if size and len(self._received) >= 4 + size:
+            size = int.from_bytes(self._received[:4], "big")
+            if len(self._received) >= 4 and not 0 < size <= _RECEIVE:
+                raise OSError(f"a wrapped message of {size} bytes")
+            if len(self._received) >= 4 + max(size, 1):
                 token, self._received = self._received[4 : 4 + size], self._received[4 + size :]
                 plain = bytes(self._unwrap(token))
                 if plain:
