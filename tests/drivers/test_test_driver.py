@@ -31,7 +31,7 @@ def conn() -> Iterator[Any]:
     conn.close()
 
 
-def error_of(call: Any, *args: Any) -> tuple[int, int, str]:
+def error_of(call: Any, *args: Any) -> tuple[int | None, int | None, str | None]:
     with pytest.raises(libvirt.libvirtError) as caught:
         call(*args)
     fault = caught.value
