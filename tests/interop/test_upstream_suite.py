@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_upstream_suite.py: libvirt-python's own test suite passes with our modules in its place.
+"""test_upstream_suite.py: libvirt-python's own tests and examples, with our modules in its place.
 
 The source distribution is fetched by pip when the tests run and is never part of this tree. Its
 tests use `test:///default`; they run once in process and once, with the URI rewritten, through the
@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import lacking
-from tests.interop.daemon import Daemon
+from tests.interop import guest
+from tests.interop.daemon import Daemon, clients
 from tests.interop.upstream_later import IN_PROCESS_LATER, NOT_THROUGH_A_DAEMON
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,3 +104,43 @@ def test_suite_passes_through_the_real_daemon(upstream: Path, daemon: Daemon) ->
     outcomes, output = run_suite(upstream)
     assert len(outcomes) >= 115, output
     assert still_failing(upstream, outcomes, NOT_THROUGH_A_DAEMON) == []
+
+
+GUEST = "<guest>"  # replaced by the path of a file with a domain
+CALLS = (
+    ("dominfo.py", "guest"),
+    ("dominfo.py", "nobody"),
+    ("nodestats.py",),
+    ("topology.py",),
+    ("domipaddrs.py", "<uri>", "guest"),
+    ("dhcpleases.py", "<uri>", "nowhere"),
+    ("domstart.py", GUEST),
+)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=" ".join)
+def test_examples_print_the_same(upstream: Path, daemon: Daemon, call: tuple[str, ...]) -> None:
+    """Each example says the same, with the same exit status, under the real library and ours."""
+    probe = subprocess.run(["/usr/bin/python3", "-c", "import libxml2"], check=False)
+    if probe.returncode:
+        lacking("python3-libxml2")
+    described = upstream / "guest.xml"
+    described.write_text(guest.domain_xml())
+    (daemon.root / "lib" / "guest.xml").write_text(guest.domain_xml())
+    daemon.virsh("create", "/var/lib/libvirt/guest.xml", "--paused")
+    names = {GUEST: str(described), "<uri>": daemon.uri()}
+    arguments = [names.get(word, word) for word in call[1:]]
+    backend = str(Path(pytest.importorskip("_cffi_backend").__file__).parent)
+    said = []
+    for name in ("real", "ours"):
+        # The system's Python for both, since libxml2's module is there.
+        environment = dict(clients()[name].env) | {"LIBVIRT_DEFAULT_URI": daemon.uri()}
+        if name == "ours":
+            environment["PYTHONPATH"] += os.pathsep + backend
+        done = subprocess.run(
+            ["/usr/bin/python3", str(upstream.parent / "examples" / call[0]), *arguments],
+            capture_output=True, text=True, check=False, env=environment, timeout=60,
+        )  # fmt: skip
+        printed = re.sub(r"MemFree:.*", "MemFree: changes", done.stdout)
+        said.append((done.returncode, printed, done.stderr))
+    assert said[1] == said[0]
