@@ -20,7 +20,7 @@ def both(
     operation: str,
     count: int,
     *,
-    rounds: int = 60,
+    rounds: int = 100,
     wall_goal: float | None = None,
     cpu_goal: float | None = None,
     unit: str = "µs",
@@ -43,15 +43,15 @@ def results() -> list[Result]:
     out: list[Result] = []
     with daemon() as uri:
         if uri:
-            out += both(uri, "tiny call, libvirtd", "tiny", 200, wall_goal=0.9, cpu_goal=0.6)
-            out += both(uri, "info, libvirtd", "info", 200)
-            out += both(uri, "lookup, libvirtd", "lookup", 200)
+            out += both(uri, "tiny call, libvirtd", "tiny", 100, wall_goal=0.9, cpu_goal=0.6)
+            out += both(uri, "info, libvirtd", "info", 100)
+            out += both(uri, "lookup, libvirtd", "lookup", 100)
             out += both(uri, "XML, libvirtd", "xml", 100)
     with replay_server(1000, 60) as uri:
-        out += both(uri, "tiny call, replayed", "tiny", 400)
+        out += both(uri, "tiny call, replayed", "tiny", 200)
         out += both(uri, "list of 1000, replayed", "list", 5, rounds=30)
         out += both(
-            uri, "statistics 1000 × 60, replayed", "stats", 1, rounds=15,
+            uri, "statistics 1000 × 60, replayed", "stats", 1, rounds=25,
             wall_goal=0.4, cpu_goal=0.4, unit="ms",
         )  # fmt: skip
     return out

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """measure.py: interleaved rounds, what they say, the table and the plot.
 
-The rivals of a comparison run in turn, many short rounds of it. The ratio is the median of the
-rounds' own ratios, so what slows the machine down for a while slows both sides of a ratio; the
-times shown are medians over all rounds.
+The rivals of a comparison run in turn, many short rounds of it, so that what slows the machine down
+for a while meets both. What disturbs a round only adds time: the figure of each rival is therefore
+the lower quartile of its rounds, and the ratio is that of these figures.
 Called by: the benchmark modules. Never: decides what is good; it prints ratios beside goals.
 """
 
@@ -62,10 +62,13 @@ def compare(
     unit: str = "µs",
 ) -> Result:
     """What the samples of two rivals, taken in the same rounds, say."""
-    ratio = statistics.median(a / b for a, b in zip(ours, rival, strict=True) if b)
-    return Result(
-        name, statistics.median(ours), statistics.median(rival), ratio, rival_name, goal, unit
-    )
+    mine, other = quartile(ours), quartile(rival)
+    return Result(name, mine, other, mine / other, rival_name, goal, unit)
+
+
+def quartile(samples: Sequence[float]) -> float:
+    """The value that a quarter of the samples stay below."""
+    return statistics.quantiles(samples, n=4, method="inclusive")[0]
 
 
 def timed(call: Callable[[], Any], count: int) -> Callable[[], float]:

@@ -2,7 +2,7 @@
 """replay.py: a server that answers every call with bytes prepared beforehand.
 
 Any libvirt client can open a connection to it and is then measured alone: the same bytes for
-everyone and hardly any work behind them. Run as `python -m benchmarks.replay SOCKET DOMAINS FIELDS`.
+everyone and hardly any work behind them. `python -m benchmarks.replay SOCKET DOMAINS FIELDS`.
 Called by: rivals.replay_server. Never: stands in for a daemon in a test.
 """
 
@@ -43,7 +43,9 @@ def domains(count: int) -> list[tuple[str, bytes, int]]:
     return [(f"guest-{n:05d}", n.to_bytes(16, "big"), n + 1) for n in range(count)]
 
 
-def stats_record(dom: tuple[str, bytes, int], fields: int) -> tuple[Any, list[tuple[str, int, Any]]]:
+def stats_record(
+    dom: tuple[str, bytes, int], fields: int
+) -> tuple[Any, list[tuple[str, int, Any]]]:
     """One domain's statistics: mostly 64-bit counters, with names as long as real ones."""
     params: list[tuple[str, int, Any]] = [("block.0.name", 7, "vda"), ("state.state", 1, 1)]
     params += [(f"block.{n // 9}.rd.counter{n % 9}", 4, n * 1_000_003) for n in range(fields - 2)]
@@ -87,9 +89,9 @@ def serve_one(peer: socket.socket, table: dict[int, bytes]) -> None:
     data = b""
     while chunk := peer.recv(1 << 16):
         data = data + chunk if data else chunk
-        answers = []
+        answers: list[bytes] = []
         start, end = 0, len(data)
-        while end - start >= 4:
+        while end - start >= HEADER.size:
             length = length_at(data, start)[0]
             if end - start < length:
                 break

@@ -71,7 +71,7 @@ def _same_interpreter() -> bool:
     answer = subprocess.run(
         [SYSTEM_PYTHON, "-c", asks], capture_output=True, text=True, check=False
     )
-    return answer.stdout.strip() == sysconfig.get_config_var("SOABI")
+    return bool(answer.stdout.strip() == sysconfig.get_config_var("SOABI"))
 
 
 def ours(*arguments: str, pure: bool = False) -> tuple[list[str], dict[str, str]]:

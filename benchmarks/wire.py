@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""wire.py: a call against what the machine can do: the same bytes raw, calls in a row, system calls.
+"""wire.py: a call against what the machine can do: raw bytes, calls in a row, system calls.
 
 Called by: `python -m benchmarks`. Calls: rivals, measure.
 """
@@ -10,33 +10,60 @@ import re
 import shutil
 import socket
 import subprocess
+from typing import Any
 
 from benchmarks.measure import Result, compare, interleave, timed
-from benchmarks.replay import HEADER, REMOTE, domains, number_of, procedure, reply_bytes
+from benchmarks.replay import HEADER, REMOTE, number_of, procedure, reply_bytes
 from benchmarks.rivals import Worker, daemon, ours, replay_server
 from benchmarks.worker import IN_PIPELINE
 from libvirtcore.rpc import pure
 
+AT_ONCE = 4  # calls that a client may have unanswered under libvirtd's default settings
 
-class RawPingPong:
+
+class RawBytes:
     """The bytes of a tiny call out, those of its reply in, and nothing around them."""
 
-    def __init__(self, path: str) -> None:
-        payload = pure.encode(procedure("domain_is_active").args, (domains(1)[0],))
-        length = HEADER.size + len(payload)
-        number = number_of("domain_is_active")
-        self._call = HEADER.pack(length, REMOTE, 1, number, 0, 1, 0) + payload
-        self._answer = HEADER.size + len(reply_bytes("domain_is_active", (1,)))
+    def __init__(self, uri: str) -> None:
         self._peer = socket.socket(socket.AF_UNIX)
-        self._peer.connect(path)
+        self._peer.settimeout(10)
+        self._peer.connect(uri.partition("socket=")[2])
+        self._ask("auth_list", None)
+        self._ask("connect_open", ("test:///default", 0))
+        found, _ = pure.decode(
+            procedure("connect_list_all_domains").ret, self._ask("connect_list_all_domains", (1, 0))
+        )
+        self._call = _message("domain_is_active", (found[0],))
+        self._answer = HEADER.size + len(reply_bytes("domain_is_active", (1,)))
 
-    def __call__(self) -> None:
+    def _ask(self, name: str, value: tuple[Any, ...] | None) -> bytes:
+        self._peer.sendall(_message(name, value))
+        answer = self._peer.recv(1 << 16)
+        while len(answer) < int.from_bytes(answer[:4], "big"):
+            answer += self._peer.recv(1 << 16)
+        return answer[HEADER.size :]
+
+    def one(self) -> None:
+        """A call and its reply."""
         self._peer.send(self._call)
         if len(self._peer.recv(65536)) != self._answer:
-            raise RuntimeError("a short reply from the replay server")
+            raise RuntimeError("a reply came in pieces")
+
+    def several(self) -> None:
+        """AT_ONCE calls in one write, and all their replies."""
+        self._peer.send(self._call * AT_ONCE)
+        left = self._answer * AT_ONCE
+        while left:
+            left -= len(self._peer.recv(left))
 
     def close(self) -> None:
         self._peer.close()
+
+
+def _message(name: str, value: tuple[Any, ...] | None) -> bytes:
+    payload = b"" if value is None else pure.encode(procedure(name).args, value)
+    length = HEADER.size + len(payload)
+    return HEADER.pack(length, REMOTE, 1, number_of(name), 0, 1, 0) + payload
 
 
 _CALLS = "import libvirt, sys; call = libvirt.open(sys.argv[1]).listAllDomains()[0].isActive\n"
@@ -62,41 +89,46 @@ def system_calls(uri: str) -> float | None:
     return (totals[1] - totals[0]) / 2000
 
 
-def pipelining(uri: str, where: str) -> Result:
-    """Tiny calls in pipelines against the same one after another, by one client."""
+def pipelining(uri: str, where: str) -> list[Result]:
+    """Tiny calls in pipelines against the same one after another; and what raw bytes gain by it."""
+    raw = RawBytes(uri)
     with Worker(uri) as worker:
-        many, single = interleave(
+        many, single, raw_many, raw_single = interleave(
             [
                 lambda: worker.run("pipelined", 3) / IN_PIPELINE,
                 lambda: worker.run("tiny", 3 * IN_PIPELINE),
+                lambda: timed(raw.several, 75)() / AT_ONCE,
+                timed(raw.one, 300),
             ]
         )
-    return compare(f"pipelined tiny call, {where}", many, single, "one by one", 0.5)
+    raw.close()
+    return [
+        compare(f"pipelined tiny call, {where}", many, single, "one by one", 0.5),
+        compare(f"pipelined raw bytes, {where}", raw_many, raw_single, "one by one"),
+    ]
 
 
 def results() -> list[Result]:
     out: list[Result] = []
     with replay_server(1, 2) as uri:
-        raw = RawPingPong(uri.partition("socket=")[2])
+        raw = RawBytes(uri)
         with Worker(uri) as c_core, Worker(uri, pure=True) as pure_core:
             tiny, floor, slow = interleave(
                 [
                     lambda: c_core.run("tiny", 400),
-                    timed(raw, 400),
+                    timed(raw.one, 400),
                     lambda: pure_core.run("tiny", 400),
                 ]
             )
         raw.close()
         out.append(compare("tiny call, replayed", tiny, floor, "raw ping-pong"))
         out.append(compare("tiny call, replayed", tiny, slow, "pure core"))
-        out.append(pipelining(uri, "replayed"))
+        out += pipelining(uri, "replayed")
         count = system_calls(uri)
         if count is not None:
             name = "system calls of a tiny call"
             out.append(Result(name, count, 2.0, count / 2.0, "send + receive", 1.0, ""))
     with daemon() as uri:
         if uri:
-            out.append(pipelining(uri, "libvirtd"))
+            out += pipelining(uri, "libvirtd")
     return out
-
-

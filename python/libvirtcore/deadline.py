@@ -20,6 +20,7 @@ from libvirtcore.errors import report
 from libvirtcore.generated import constants as c
 
 _end: ContextVar[float | None] = ContextVar("libvirtcore_deadline", default=None)
+moment = _end.get  # when the time is over, on the monotonic clock; None without a limit
 
 
 @contextmanager
@@ -41,10 +42,10 @@ def remaining(default: float | None = None) -> float | None:
 
     Raises: VirError (OPERATION_TIMEOUT) when the time is over, so that nothing is begun too late.
     """
-    moment = _end.get()
-    if moment is None:
+    end = moment()
+    if end is None:
         return default
-    left = moment - time.monotonic()
+    left = end - time.monotonic()
     if left <= 0:
         raise report(
             c.VIR_ERR_OPERATION_TIMEOUT, c.VIR_FROM_RPC, "the deadline passed before the call began"

@@ -126,10 +126,11 @@ def test_descriptors_that_do_not_match_their_count_end_the_connection(
     client, peer = pair
     with open("/dev/null") as null:
         waiting = in_thread(client.call_fds, REMOTE, GET_VERSION, None, (), 1)
-        reply_with(peer, peer.take(), [null.fileno()] * 2, announced)
-        if announced < 2:
-            # Where the reply ends, the byte of a descriptor is the start of the next message.
-            with contextlib.suppress(OSError):  # the client may have had enough already
+        message = peer.take()
+        with contextlib.suppress(OSError):  # the client may have had enough already
+            reply_with(peer, message, [null.fileno()] * 2, announced)
+            if announced < 2:
+                # Where the reply ends, the byte of a descriptor starts the next message.
                 peer.send(bytes(40))
         try:
             _value, fds = waiting.result()

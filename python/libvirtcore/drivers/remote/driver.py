@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore import settings
-from libvirtcore.deadline import remaining
+from libvirtcore.deadline import moment, remaining
 from libvirtcore.drivers.base import Driver
 from libvirtcore.drivers.remote import auth as authentication
 from libvirtcore.drivers.remote.events import EventsMixin
@@ -135,8 +135,11 @@ class RemoteDriver(
         pipeline = current()
         if pipeline is not None:
             return pipeline.call(self, REMOTE, procedure, args)
+        limit = self.default_timeout
+        if moment() is not None:  # asked here, as nearly no call has a deadline
+            limit = remaining(limit)
         try:
-            return self._request(REMOTE, procedure, args, remaining(self.default_timeout))
+            return self._request(REMOTE, procedure, args, limit)
         except VirError as error:
             self._explain(error)
             raise
