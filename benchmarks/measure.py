@@ -129,14 +129,16 @@ def plot(results: Sequence[Result], path: str) -> None:
         rows, [r.ratio for r in results], height=0.62, color=[colour[r.verdict] for r in results]
     )
     for row, r in zip(rows, results, strict=True):
-        axes.text(r.ratio, row, f" {r.ratio:.2f}", va="center", fontsize=8)
+        near = r.goal is not None and 0 <= r.goal - r.ratio < 0.08
+        right = (r.goal or 0.0) if near else r.ratio
+        axes.text(right, row, f" {r.ratio:.2f}", va="center", fontsize=8)
         if r.goal is not None:
             axes.plot([r.goal, r.goal], [row - 0.42, row + 0.42], color="black", linewidth=1.8)
     axes.axvline(1.0, color="grey", linewidth=0.8, linestyle="--")
     axes.set_yticks(rows, [f"{r.name}  (to {r.rival_name})" for r in results], fontsize=8)
     axes.set_xlim(0, max(1.25, *(r.ratio * 1.15 for r in results)))
     axes.set_xlabel("our time / the other's time: shorter is better; black mark: goal")
-    axes.invert_yaxis()
+    axes.set_ylim(len(results) - 0.4, -0.6)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
