@@ -92,11 +92,11 @@ def system_calls(uri: str) -> float | None:
 def pipelining(uri: str, where: str) -> list[Result]:
     """Tiny calls in pipelines against the same one after another; and what raw bytes gain by it."""
     raw = RawBytes(uri)
-    with Worker(uri) as worker:
+    with Worker(uri) as worker, Worker(uri) as other:
         many, single, raw_many, raw_single = interleave(
             [
                 lambda: worker.run("pipelined", 3) / IN_PIPELINE,
-                lambda: worker.run("tiny", 3 * IN_PIPELINE),
+                lambda: other.run("tiny", 3 * IN_PIPELINE),
                 lambda: timed(raw.several, 75)() / AT_ONCE,
                 timed(raw.one, 300),
             ]

@@ -32,8 +32,8 @@ from __future__ import annotations
 # mypy: disable-error-code="no-any-return, arg-type"
 
 
-class {title}:
-    """Inherited by {owner}, which adds what is more than one call."""
+class {owner}:
+    """Inherited by libvirtcore.objects.{owner}, which adds what is more than one call."""
 
     if TYPE_CHECKING:
 {attributes}
@@ -76,11 +76,15 @@ class _Emitter:
 
     def text(self, method: Method) -> str:
         params = [_parameter(param) for param in method.params]
+        returns = method.returns
         if method.owner:
-            params.insert(0, "self")
+            # Methods are called after the class they stand in, so the mixin has the public name.
+            own = re.compile(rf"\b{method.owner}\b")
+            params = ["self", *(own.sub(f"objects.{method.owner}", param) for param in params)]
+            returns = own.sub(f"objects.{method.owner}", returns)
         door = f"{DOORS[method.face]}.{method.function}"
         lines = [
-            f"def {method.name}({', '.join(params)}) -> {method.returns}:",
+            f"def {method.name}({', '.join(params)}) -> {returns}:",
             *(f"    {line}" for line in _docstring(method.doc)),
             f"    ret = {door}({', '.join(self.arguments(method))})",
         ]
@@ -99,7 +103,8 @@ class _Emitter:
             if method.owner and index == 0:
                 values.append("self._o")
             elif _CLASS.match(named[name].annotation):
-                values.append(f"None if {name} is None else {name}._o")
+                # As libvirt-python does: methods take None, functions do not.
+                values.append(f"{f'None if {name} is None else ' * bool(method.owner)}{name}._o")
             else:
                 values.append(name)
         return values
@@ -158,7 +163,6 @@ def emit(model: Model) -> dict[str, str]:
         files[FOLDER + file] = CLASS_FILE.format(
             file=file,
             owner=owner,
-            title=f"{title}Methods",
             imports=_imports("\n".join([text, *attributes]), ["libvirtmod"], emitter.takes),
             attributes="\n".join(f"        {line}" for line in attributes),
             methods="\n" + text,

@@ -29,18 +29,16 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("", "host"),
 )
 
-# The domain that errors of a module's functions bear.
+# The domain that errors of a module's functions bear; those of libvirt-qemu, libvirt-lxc bear none.
 ERROR_DOMAINS: dict[str, str] = {
     "libvirt-domain": "VIR_FROM_DOMAIN",
     "libvirt-domain-checkpoint": "VIR_FROM_DOMAIN_CHECKPOINT",
     "libvirt-domain-snapshot": "VIR_FROM_DOMAIN_SNAPSHOT",
     "libvirt-host": "VIR_FROM_DOMAIN",
     "libvirt-interface": "VIR_FROM_INTERFACE",
-    "libvirt-lxc": "VIR_FROM_LXC",
     "libvirt-network": "VIR_FROM_NETWORK",
     "libvirt-nodedev": "VIR_FROM_NODEDEV",
     "libvirt-nwfilter": "VIR_FROM_NWFILTER",
-    "libvirt-qemu": "VIR_FROM_QEMU",
     "libvirt-secret": "VIR_FROM_SECRET",
     "libvirt-storage": "VIR_FROM_STORAGE",
     "libvirt-stream": "VIR_FROM_STREAMS",

@@ -346,11 +346,11 @@ int lvc_client_call_fds(lvc_slot *slot, uint32_t program, uint32_t procedure, co
 }
 
 int lvc_client_submit(lvc_slot *slot, uint32_t program, uint32_t procedure, const uint8_t *args,
-                      size_t args_len)
+                      size_t args_len, int64_t timeout_ms)
 {
     rpc_slot_reset(slot);
     return rpc_slot_outcome(slot, rpc_call_start(slot, program, procedure, args, args_len, NULL, 0,
-                                                 true, -1));
+                                                 true, timeout_ms));
 }
 
 int lvc_client_wait(lvc_slot *slot, uint32_t serial, int64_t timeout_ms)

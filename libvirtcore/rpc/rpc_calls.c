@@ -164,6 +164,12 @@ struct rpc_call *rpc_calls_answer(struct rpc_calls *calls, const struct rpc_fram
     return call;
 }
 
+bool rpc_calls_is_past(const struct rpc_calls *calls, uint32_t serial)
+{
+    /* Serials wrap around: the half before the next one is the past. */
+    return calls->next_serial - serial - 1 <= INT32_MAX && rpc_calls_find(calls, serial) == NULL;
+}
+
 int rpc_call_keep(struct rpc_calls *calls, struct rpc_call *call, lvc_error *err)
 {
     if (call->own == NULL && call->payload_len > 0) {

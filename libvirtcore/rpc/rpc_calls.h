@@ -13,6 +13,7 @@
 #ifndef LVC_RPC_CALLS_H
 #define LVC_RPC_CALLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,6 +74,9 @@ struct rpc_call *rpc_calls_find(const struct rpc_calls *calls, uint32_t serial);
 struct rpc_call *rpc_calls_answer(struct rpc_calls *calls, const struct rpc_frame *frame,
                                   lvc_error *err);
 int rpc_call_keep(struct rpc_calls *calls, struct rpc_call *call, lvc_error *err);
+
+/* Whether a call with this serial was made, answered and fetched. */
+bool rpc_calls_is_past(const struct rpc_calls *calls, uint32_t serial);
 
 /* Nobody wants the answer any more; the call is gone, or will be when it comes. */
 void rpc_calls_abandon(struct rpc_calls *calls, struct rpc_call *call);

@@ -86,12 +86,30 @@ static void stream_refuse(struct lvc_client *client, const struct rpc_header *re
     }
 }
 
+/* A daemon that cannot make a hole says so as if the call that opened the stream were answered again.
+ */
+static bool reply_is_for_stream(const struct lvc_client *client, const struct rpc_header *header)
+{
+    const struct lvc_procedure *procedure;
+
+    if (header->type != RPC_REPLY || header->status != RPC_ERROR ||
+        !rpc_calls_is_past(&client->calls, header->serial)) {
+        return false;
+    }
+    procedure = rpc_procedure_find(rpc_program_find(header->program), header->procedure);
+    return procedure != NULL && procedure->stream != 0;
+}
+
 static int dispatch_reply(struct lvc_client *client, const struct lvc_slot *reader,
                           const struct rpc_frame *frame, lvc_error *err)
 {
     struct rpc_call *call;
     int *fds;
 
+    if (reply_is_for_stream(client, &frame->header)) {
+        rpc_stream_message(client, frame);
+        return 0;
+    }
     if (frame_take_fds(client, frame, &fds, err) < 0) {
         return -1;
     }

@@ -219,11 +219,15 @@ class Client:
         self._slots.append(slot)
         return value, got
 
-    def submit(self, program: int, proc: int, args: Any = None) -> int:
+    def submit(
+        self, program: int, proc: int, args: Any = None, timeout: float | None = None
+    ) -> int:
         """Send a call and return its serial for `wait`; waits only for room in flight."""
         stream = dumps(args) if args else b""
         slot, _began = self.begin()
-        outcome = lib.lvc_client_submit(slot.handle, program, proc, stream or _NULL, len(stream))
+        outcome = lib.lvc_client_submit(
+            slot.handle, program, proc, stream or _NULL, len(stream), _millis(timeout)
+        )
         if outcome:
             self.settle(slot, outcome)
         serial = int(slot.report.serial)
@@ -416,15 +420,9 @@ class Client:
         finally:
             if self._trace is not None:
                 seen = slot.report
-                micros = (perf_counter_ns() - began) // 1000
+                us = (perf_counter_ns() - began) // 1000
                 self._trace(
-                    seen.program,
-                    seen.procedure,
-                    seen.serial,
-                    status,
-                    seen.sent,
-                    seen.received,
-                    micros,
+                    seen.program, seen.procedure, seen.serial, status, seen.sent, seen.received, us
                 )
         return loads(slot.view) if outcome else None
 

@@ -39,7 +39,8 @@ class Handle:
 
     def __del__(self) -> None:
         if not getattr(self, "_freed", True):
-            self.free()
+            self._freed = True
+            self.conn.release()
 
 
 class ConnectHandle:
@@ -83,7 +84,10 @@ class DomainHandle(Handle):
     kind = "domain"
 
     def __init__(self, conn: ConnectHandle, name: str, uuid: bytes, id: int = -1) -> None:
-        super().__init__(conn)
+        # As the base class does, written out: lists bring thousands of these.
+        self.conn = conn
+        self._freed = False
+        conn.refs.append(None)
         self.name = name
         self.uuid = uuid
         self._wire = (name, uuid, id)

@@ -11,7 +11,7 @@ wanted, the reply is given to it there and it returns what it always returns. A 
 second request makes it then. What answers without a request, or with a stream or descriptors, is
 done at once.
 Called by: users (conn.pipeline), drivers.remote (asks `current` before each request).
-Calls: the driver's client: `submit`, `wait`.
+Calls: the driver's client: `submit`, `wait`, `forget`.
 Never: has more requests under way than the client allows, so that keepalive gets through.
 """
 
@@ -23,6 +23,8 @@ from types import TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from libvirtcore import deadline
+from libvirtcore.errors import libvirtError, report, set_last_error
+from libvirtcore.generated.constants import VIR_ERR_OPERATION_ABORTED, VIR_FROM_RPC
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +42,8 @@ class PipelineDriver(Protocol):
     """What a pipeline needs of a driver."""
 
     def submit(self, program: int, procedure: int, args: Any) -> int: ...
-    def wait(self, serial: int, timeout: float | None) -> Any: ...
+    def wait(self, serial: int) -> Any: ...
+    def forget(self, serial: int) -> None: ...
     def send(self, program: int, procedure: int, args: Any) -> Any: ...
 
 
@@ -73,7 +76,13 @@ class _Replay:
         if serial is None or driver is not self._driver or self._request != (program, procedure):
             return driver.send(program, procedure, args)
         self._serial = None
-        return driver.wait(serial, deadline.remaining())
+        return driver.wait(serial)
+
+    def forget(self) -> None:
+        """The reply is not wanted any more."""
+        if self._serial is not None:
+            self._driver.forget(self._serial)
+            self._serial = None
 
 
 _current: ContextVar[_Recorder | _Replay | None] = ContextVar("libvirtcore_pipeline", default=None)
@@ -107,9 +116,25 @@ class Result(Generic[T]):
             self._value = self._call(*self._args, **self._kwargs)
         except Exception as error:
             self._error = error
+        except Sent:
+            raise
+        except BaseException:  # a KeyboardInterrupt is the caller's; the call does not run again
+            self.forget()
+            raise
         finally:
             _current.reset(token)
         self._call = None
+
+    def forget(self) -> None:
+        """Give the call up: its reply will be thrown away, and `result` raises."""
+        if self._call is not None:
+            self._call = None
+            set_last_error(
+                report(VIR_ERR_OPERATION_ABORTED, VIR_FROM_RPC, "the pipeline was interrupted")
+            )
+            self._error = libvirtError("the pipeline was interrupted")
+        if self._replay is not None:
+            self._replay.forget()
 
     @property
     def done(self) -> bool:
@@ -184,9 +209,21 @@ class Pipeline:
     ) -> None:
         if kind is None or issubclass(kind, Exception):
             self.gather()
+        else:
+            self._forget()
 
     def gather(self) -> None:
         """Fetch every reply that is still to come."""
         results, self._results = self._results, []
+        try:
+            for result in results:
+                result.exception()
+        except BaseException:
+            self._results = results
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        results, self._results = self._results, []
         for result in results:
-            result.exception()
+            result.forget()

@@ -37,7 +37,6 @@ def test_method_returns_what_the_door_returns(world: World, dom: libvirt.virDoma
         ("resume", (), "domain_resume"),
         ("info", (), "domain_get_info"),
         ("maxMemory", (), "domain_get_max_memory"),
-        ("guestVcpus", (), "domain_get_guest_vcpus"),
         ("snapshotCurrent", (), "domain_snapshot_current"),
         ("listAllSnapshots", (), "domain_list_all_snapshots"),
     ],
@@ -49,6 +48,18 @@ def test_method_raises_on_the_failure_value(
     with pytest.raises(NoDomainError, match=r"^Domain not found: vm$") as caught:
         getattr(dom, method)(*args)
     assert caught.value.get_error_domain() == 10
+
+
+def test_method_that_hides_why_it_failed(world: World, dom: libvirt.virDomain) -> None:
+    world.says(domain_get_guest_vcpus=report(42, 10, "vm"))
+    assert dom.guestVcpus() is None
+    assert libvirt.virGetLastError()[0] == 42
+
+
+def test_methods_are_called_after_their_public_classes(dom: libvirt.virDomain) -> None:
+    assert libvirt.virDomain.info.__qualname__ == "virDomain.info"
+    with pytest.raises(TypeError, match=r"^virDomain\.setVcpus\(\) missing 1 required"):
+        dom.setVcpus()  # type: ignore[call-arg]
 
 
 def test_defaults_are_those_of_libvirt_python(world: World, dom: libvirt.virDomain) -> None:

@@ -186,8 +186,8 @@ static int session(void)
         steps++;
     }
     steps += session_stream(slot, peer, 3);
-    if (finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NO_ARGS)) == 0 &&
-        finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NO_ARGS)) == 0) {
+    if (finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NO_ARGS, -1)) == 0 &&
+        finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NO_ARGS, -1)) == 0) {
         SAY(GET_VERSION, RPC_REPLY, 5, RPC_OK, "\0\0\0\0\0\0\0\2");
         SAY(GET_VERSION, RPC_REPLY, 4, RPC_OK, "\0\0\0\0\0\0\0\1");
         steps += finish(slot, lvc_client_wait(slot, 4, 1000)) == LVC_VALUE;

@@ -74,9 +74,9 @@ static void session(int fd)
     }
     slot = lvc_slot_new(client);
     if (slot != NULL) {
-        (void)finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NULL, 0));
+        (void)finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NULL, 0, -1));
         first = lvc_slot_report(slot)->serial;
-        (void)finish(slot, lvc_client_submit(slot, REMOTE, LOOKUP_BY_NAME, ARGS(NAME_ARGS)));
+        (void)finish(slot, lvc_client_submit(slot, REMOTE, LOOKUP_BY_NAME, ARGS(NAME_ARGS), -1));
         second = lvc_slot_report(slot)->serial;
         /* Only now something is read: all three calls are under way. */
         (void)finish(slot, lvc_stream_open(slot, REMOTE, VOL_DOWNLOAD, ARGS(VOLUME_ARGS), NULL, 0,

@@ -266,7 +266,7 @@ def test_migrate_version_1() -> None:
         ({V3}, ALL, [], PROTECT, "virDomainMigrate", 74),
         (ALL, ALL, [], c.VIR_MIGRATE_TUNNELLED, "virDomainMigrate", c.VIR_ERR_OPERATION_INVALID),
         (ALL, ALL, [], c.VIR_MIGRATE_PEER2PEER, "virDomainMigrate3", c.VIR_ERR_INVALID_ARG),
-        ({V3}, ALL, [], c.VIR_MIGRATE_PEER2PEER, "virDomainMigrate", c.VIR_ERR_NO_SUPPORT),
+        ({V3}, ALL, [], c.VIR_MIGRATE_PEER2PEER, "virDomainMigrate", 74),
     ],
 )
 def test_migrate_refused(
@@ -325,4 +325,7 @@ def test_migrate_to_uri_on_old_hosts() -> None:
             w.to_uri("qemu:///b", params, c.VIR_MIGRATE_PEER2PEER, function)
     with pytest.raises(VirError) as caught:
         world({P2P}).to_uri("x", [], 0)
-    assert caught.value.code == c.VIR_ERR_NO_SUPPORT
+    assert caught.value.code == c.VIR_ERR_ARGUMENT_UNSUPPORTED
+    assert caught.value.str2 == "direct migration is not supported by the source host"
+    with pytest.raises(VirError, match="p2p migration is not supported by the source host"):
+        world({DIRECT}).to_uri("x", [], c.VIR_MIGRATE_PEER2PEER)

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""host.py: the door's functions about memory pages of the host.
+"""host.py: the door's functions about the host: its memory pages, statistics, devices.
 
 Called by: libvirtmod.
-Never: knows what a page size is good for.
+Never: knows what a page size or a statistic is good for.
 """
 
 from __future__ import annotations
 
 from libvirtcore.api import args as arg
+from libvirtcore.api import shapes
 from libvirtcore.api.call import run
-from libvirtcore.errors import invalid_argument
+from libvirtcore.errors import VirError, invalid_argument, set_last_error
 from libvirtcore.generated import api_table as row
 
 TYPE_CHECKING = False
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "virNodeAllocPages",
+    "virNodeDeviceGetParent",
+    "virNodeGetCPUStats",
     "virNodeGetFreePages",
+    "virNodeGetMemoryStats",
 ]
 
 
@@ -70,3 +74,41 @@ def virNodeAllocPages(
         arg.u32(cellCount),
         arg.u32(flags),
     )
+
+
+# --- statistics: a daemon answers only who asks for exactly as many as there are -------------------
+
+
+def _cpu_stats(driver: Any, _conn: Any, cpu: int, flags: int) -> dict[str, int]:
+    _none, count = driver.node_get_cpu_stats(cpu, 0, flags)
+    return shapes.stats(driver.node_get_cpu_stats(cpu, count, flags)) if count else {}
+
+
+def virNodeGetCPUStats(connect: Any, cpuNum: Any, flags: Any, /) -> Any:
+    return run(row.virNodeGetCPUStats, _cpu_stats, connect, arg.i32(cpuNum), arg.u32(flags))
+
+
+def _memory_stats(driver: Any, _conn: Any, cell: int, flags: int) -> dict[str, int]:
+    _none, count = driver.node_get_memory_stats(0, cell, flags)
+    return shapes.stats(driver.node_get_memory_stats(count, cell, flags)) if count else {}
+
+
+def virNodeGetMemoryStats(connect: Any, cellNum: Any, flags: Any, /) -> Any:
+    return run(row.virNodeGetMemoryStats, _memory_stats, connect, arg.i32(cellNum), arg.u32(flags))
+
+
+# --- devices --------------------------------------------------------------------------------------
+
+
+def _parent(driver: Any, dev: Any) -> str | None:
+    if dev.parent is None:
+        try:
+            dev.parent = driver.node_device_get_parent(dev)
+        except VirError as error:
+            set_last_error(error)  # None means no parent to most callers: nothing is shown
+    return dev.parent  # type: ignore[no-any-return]
+
+
+def virNodeDeviceGetParent(dev: Any, /) -> Any:
+    """Asked once: a device does not change its parent."""
+    return run(row.virNodeDeviceGetParent, _parent, dev)

@@ -15,6 +15,7 @@ from libvirtcore.api.call import attempt
 from libvirtcore.events import loop
 from libvirtcore.generated.constants import VIR_FROM_NONE
 from libvirtcore.handles import ConnectHandle
+from libvirtcore.version import LIBRARY_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ __all__ = [
     "virResetLastError",
 ]
 
-LIBRARY_VERSION = 12008000  # the libvirt whose interface this is
+# What a connection without any error says.
+_NO_ERROR = (0, 0, None, 0, None, None, None, 0, 0)
 
 
 def virInitialize() -> int:
@@ -84,10 +86,12 @@ def virResetLastError() -> None:
     errors.reset_last_error()
 
 
-def virConnGetLastError(conn: Any, /) -> errors.RawError | None:
-    """The last error of any call on this connection, in any thread."""
-    error = conn.private.get("error") if isinstance(conn, ConnectHandle) else None
-    return None if error is None else error.raw
+def virConnGetLastError(conn: Any, /) -> Any:
+    """The last error of any call on this connection, in any thread; all zeros before the first."""
+    if not isinstance(conn, ConnectHandle):
+        return None
+    error = conn.private.get("error")
+    return _NO_ERROR if error is None else error.raw
 
 
 def virConnResetLastError(conn: Any, /) -> None:

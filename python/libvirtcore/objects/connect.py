@@ -11,7 +11,7 @@ import sys
 
 import libvirtmod
 from libvirtcore.errors import libvirtError
-from libvirtcore.generated.wrappers_connect import ConnectMethods
+from libvirtcore.generated.wrappers_connect import virConnect as ConnectMethods
 from libvirtcore.objects.base import checked
 from libvirtcore.objects.classes import virDomain
 from libvirtcore.objects.dispatch import EventDispatch

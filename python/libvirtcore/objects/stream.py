@@ -9,7 +9,7 @@ from __future__ import annotations
 import libvirtmod
 from libvirtcore.errors import libvirtError
 from libvirtcore.generated.constants import VIR_STREAM_RECV_STOP_AT_HOLE
-from libvirtcore.generated.wrappers_stream import StreamMethods
+from libvirtcore.generated.wrappers_stream import virStream as StreamMethods
 from libvirtcore.objects.base import Wrapper
 from libvirtcore.objects.classes import virStorageVol
 

@@ -76,6 +76,12 @@ class Calls:
         self._waiting[call.serial] = call
         return True
 
+    def is_past(self, serial: int) -> bool:
+        """Whether a call with this serial was made and answered."""
+        if serial in self._waiting or serial in self._abandoned:
+            return False
+        return (self._next_serial - serial - 1) & 0xFFFFFFFF <= 0x7FFFFFFF  # serials wrap around
+
     def abandon(self, call: Call) -> None:
         """Nobody waits any more; the late answer will be thrown away."""
         if self._waiting.pop(call.serial, None) is not None:

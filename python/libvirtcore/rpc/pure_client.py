@@ -80,14 +80,17 @@ class Client(Connection):
         deadline = Deadline.after(timeout)
         return self._result(self._begin(program, proc, args, fds, deadline), deadline)
 
-    def submit(self, program: int, proc: int, args: Any = None) -> int:
+    def submit(
+        self, program: int, proc: int, args: Any = None, timeout: float | None = None
+    ) -> int:
         """Send a call and return its serial for `wait`; waits only for room in flight."""
         with self.lock:
             if self._calls.stored > STORED_MAX:
                 raise rpc_error(
                     f"{self._calls.stored} bytes of answers wait to be fetched, limit {STORED_MAX}"
                 )
-        return self._begin(program, proc, args, (), Deadline(None), pipelined=True).serial
+        deadline = Deadline.after(timeout)
+        return self._begin(program, proc, args, (), deadline, pipelined=True).serial
 
     def wait(self, serial: int, timeout: float | None = None) -> Any:
         """The result of a submitted call; each can be fetched once."""

@@ -313,7 +313,21 @@ class Connection:
             close_all(frame.fds)
             raise
 
+    def _is_for_stream(self, frame: Frame) -> bool:
+        """A daemon that cannot make a hole says so as if the call that opened the stream were
+        answered again."""
+        if (frame.type, frame.status) != (wire.REPLY, wire.ERROR):
+            return False
+        program = PROGRAMS.get(frame.program)
+        if program is None or frame.proc >= len(program.procedures):
+            return False
+        procedure = program.procedures[frame.proc]
+        return bool(procedure and procedure.stream) and self._calls.is_past(frame.serial)
+
     def _reply(self, frame: Frame) -> None:
+        if self._is_for_stream(frame):
+            self._stream_message(frame)
+            return
         call = self._calls.answer(frame)
         self._turns.ring()
         if call is not None:

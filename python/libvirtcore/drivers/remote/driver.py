@@ -26,9 +26,10 @@ from libvirtcore.drivers.remote.options import Options, understand
 from libvirtcore.drivers.remote.streams import StreamsMixin
 from libvirtcore.drivers.remote.transport import dial
 from libvirtcore.drivers.wire import LXC, QEMU, REMOTE, STRINGS
-from libvirtcore.errors import VirError
+from libvirtcore.errors import VirError, report
 from libvirtcore.events.loop import registered
 from libvirtcore.generated import constants as c
+from libvirtcore.generated import limits
 from libvirtcore.generated.remote_domain import RemoteDomain
 from libvirtcore.generated.remote_host import RemoteHost
 from libvirtcore.generated.remote_hypervisor import RemoteHypervisor
@@ -46,10 +47,10 @@ from libvirtcore.uri import Uri
 
 if TYPE_CHECKING:
     from libvirtcore.drivers.support import ParamValues
-    from libvirtcore.handles import ConnectHandle, DomainHandle, StreamHandle
+    from libvirtcore.handles import ConnectHandle, DomainHandle, NetworkPortHandle, StreamHandle
 
 _OPEN, _CLOSE, _GET_TYPE, _SUPPORTS_FEATURE = 1, 2, 3, 60  # procedures
-_GET_URI, _IS_SECURE, _RENAME = 110, 149, 358
+_GET_URI, _IS_SECURE, _RENAME, _PORT_PARAMETERS = 110, 149, 358, 407
 _FEATURE_REMOTE = 2  # answered here
 _FEATURE_KEEPALIVE = 10
 _FEATURE_EVENT_CALLBACK = 14
@@ -114,7 +115,7 @@ class RemoteDriver(
         asked = [(f, self.submit(REMOTE, _SUPPORTS_FEATURE, (f,))) for f in features]
         for feature, serial in asked:
             try:
-                self._features[feature] = bool(self.wait(serial, remaining())[0])
+                self._features[feature] = bool(self.wait(serial)[0])
             except VirError:
                 self._features[feature] = False
 
@@ -183,14 +184,33 @@ class RemoteDriver(
 
     def submit(self, program: int, procedure: int, args: Any) -> int:
         """Send a call; `wait` fetches its reply by the serial."""
-        return self.client.submit(program, procedure, args)  # type: ignore[no-any-return]
-
-    def wait(self, serial: int, timeout: float | None) -> Any:
         try:
-            return self.client.wait(serial, self.default_timeout if timeout is None else timeout)
+            return self.client.submit(  # type: ignore[no-any-return]
+                program, procedure, args, remaining(self.default_timeout)
+            )
         except VirError as error:
             self._explain(error)
             raise
+
+    def wait(self, serial: int) -> Any:
+        """The reply of a submitted call; if it is late the call is given up."""
+        try:
+            limit = remaining(self.default_timeout)
+        except VirError:
+            self.forget(serial)
+            raise
+        try:
+            return self.client.wait(serial, limit)
+        except VirError as error:
+            self._explain(error)
+            raise
+
+    def forget(self, serial: int) -> None:
+        """Throw the reply of a submitted call away, now or when it comes."""
+        try:
+            self.client.wait(serial, 0.0)
+        except VirError:
+            pass
 
     def cancel(self, thread_id: int | None = None) -> int:
         """Wake the callers of a thread, or all; they get OPERATION_ABORTED. Returns how many."""
@@ -254,6 +274,22 @@ class RemoteDriver(
         """Some of it is text, which a daemon keeps back unless asked for."""
         return super().domain_get_launch_security_info(dom, flags | STRINGS)
 
+    def network_port_get_parameters(
+        self, port: NetworkPortHandle, nparams: int, flags: int
+    ) -> tuple[ParamValues, int]:
+        """None of them is text, and a daemon refuses to be asked for text here."""
+        return self._call(_PORT_PARAMETERS, (port.wire, nparams, flags))  # type: ignore[no-any-return]
+
+    def domain_block_peek(
+        self, dom: DomainHandle, disk: str, offset: int, size: int, flags: int
+    ) -> bytes:
+        _check_peek("block", size, limits.REMOTE_DOMAIN_BLOCK_PEEK_BUFFER_MAX)
+        return super().domain_block_peek(dom, disk, offset, size, flags)
+
+    def domain_memory_peek(self, dom: DomainHandle, start: int, size: int, flags: int) -> bytes:
+        _check_peek("memory", size, limits.REMOTE_DOMAIN_MEMORY_PEEK_BUFFER_MAX)
+        return super().domain_memory_peek(dom, start, size, flags)
+
     def domain_rename(self, dom: DomainHandle, new_name: str | None, flags: int) -> int:
         """The handle bears the new name from now on."""
         result: int = self._call(_RENAME, (dom.wire, new_name, flags))[0]
@@ -269,10 +305,17 @@ class RemoteDriver(
         if self._process == os.getpid():
             self._detach()
             if self.client.closed is None:
+                patience = min(_CLOSE_SECONDS, self.default_timeout or _CLOSE_SECONDS)
                 try:
-                    self._request(REMOTE, _CLOSE, None, _CLOSE_SECONDS)
+                    self._request(REMOTE, _CLOSE, None, remaining(patience))
                 except VirError:
                     pass  # what matters to the caller is that it is closed
         self.client.close()
         self.client.on_activity = None  # no longer a circle of references
         self.link.close()
+
+
+def _check_peek(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        text = f"{what} peek request too large for remote protocol, {size} > {limit}"
+        raise report(c.VIR_ERR_RPC, c.VIR_FROM_REMOTE, text)

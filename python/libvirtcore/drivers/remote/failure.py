@@ -31,6 +31,11 @@ def system_error(message: str, number: int = 0, domain: int = RPC) -> VirError:
     )
 
 
+def timed_out(what: str) -> VirError:
+    """The caller's deadline passed; a time limit of the system's own is a system error."""
+    return report(c.VIR_ERR_OPERATION_TIMEOUT, RPC, f"{what}: the deadline passed")
+
+
 def invalid(message: str, domain: int = REMOTE) -> VirError:
     return report(c.VIR_ERR_INVALID_ARG, domain, message)
 

@@ -149,8 +149,10 @@ class MigrateMixin:
     ) -> None:
         if flags & c.VIR_MIGRATE_OFFLINE:
             require_offline(dom.conn.driver, "source")
-        if not self.supports_feature(P2P if flags & c.VIR_MIGRATE_PEER2PEER else DIRECT):
-            raise no_support(function, DOMAIN)
+        peer2peer = flags & c.VIR_MIGRATE_PEER2PEER
+        if not self.supports_feature(P2P if peer2peer else DIRECT):
+            way = "p2p" if peer2peer else "direct"
+            raise unsupported(f"{way} migration is not supported by the source host")
         if function == "virDomainMigrateToURI3":
             if self.supports_feature(PARAMS):
                 self.domain_migrate_perform3_params(dom, dconnuri, params, b"", flags)

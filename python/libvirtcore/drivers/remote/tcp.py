@@ -11,7 +11,7 @@ import errno
 import socket
 
 from libvirtcore import deadline
-from libvirtcore.drivers.remote.failure import system_error
+from libvirtcore.drivers.remote.failure import system_error, timed_out
 from libvirtcore.drivers.remote.options import Options
 
 
@@ -31,11 +31,10 @@ def connect(options: Options) -> socket.socket:
             connection.connect(address)
             connection.settimeout(None)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except TimeoutError:
-            connection.close()
-            number = errno.ETIMEDOUT
         except OSError as fault:
             connection.close()
+            if isinstance(fault, TimeoutError) and fault.errno is None:
+                raise timed_out(f"unable to connect to server at '{host}:{port}'") from None
             number = fault.errno or errno.EIO
         else:
             return connection

@@ -16,7 +16,7 @@ import ssl
 
 from libvirtcore import deadline
 from libvirtcore.drivers.remote import tcp
-from libvirtcore.drivers.remote.failure import RPC, auth_failed, system_error
+from libvirtcore.drivers.remote.failure import RPC, auth_failed, system_error, timed_out
 from libvirtcore.drivers.remote.link import Link
 from libvirtcore.drivers.remote.options import Options
 from libvirtcore.drivers.remote.pump import CHUNK, Pump, WouldBlockRead, WouldBlockWrite
@@ -56,7 +56,7 @@ def _shake_hands(context: ssl.SSLContext, plain: socket.socket, host: str) -> ss
         error.str3 = fault.verify_message
         raise error from None
     except TimeoutError:
-        raise system_error("TLS handshake failed", errno.ETIMEDOUT) from None
+        raise timed_out("TLS handshake failed") from None
     except (OSError, ValueError) as fault:
         raise auth_failed(f"TLS handshake failed {_reason(fault)}", RPC) from None
 
@@ -70,10 +70,11 @@ def _reason(fault: Exception) -> str:
 
 
 def _read_verdict(secured: ssl.SSLSocket) -> None:
+    secured.settimeout(deadline.remaining())
     try:
         verdict = secured.recv(1)
     except TimeoutError:
-        raise system_error("Unable to read TLS confirmation", errno.ETIMEDOUT) from None
+        raise timed_out("Unable to read TLS confirmation") from None
     except OSError:
         verdict = b""
     if not verdict:

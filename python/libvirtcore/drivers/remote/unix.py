@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from libvirtcore import deadline
-from libvirtcore.drivers.remote.failure import system_error
+from libvirtcore.drivers.remote.failure import system_error, timed_out
 from libvirtcore.drivers.remote.link import Link
 from libvirtcore.drivers.remote.options import Options
 from libvirtcore.drivers.remote.sockets import Endpoint, choose, find_daemon
@@ -55,7 +55,9 @@ def _attempt(path: str, tolerate: bool) -> socket.socket | None:
         connection.settimeout(None)
     except OSError as fault:
         connection.close()
-        number = errno.ETIMEDOUT if isinstance(fault, TimeoutError) else fault.errno or errno.EIO
+        if isinstance(fault, TimeoutError) and fault.errno is None:
+            raise timed_out(f"Failed to connect socket to '{path}'") from None
+        number = fault.errno or errno.EIO
         if tolerate and number in _NOT_THERE:
             return None
         raise system_error(f"Failed to connect socket to '{path}'", number) from None
