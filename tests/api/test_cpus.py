@@ -122,3 +122,35 @@ def test_statistics_of_each_cpu(world: World, cpus: int, as_dict: bool) -> None:
     world.says(domain_get_cpu_stats=stats)
     expected = [{"cpu_time": cpu, "vcpu_time": -cpu} for cpu in range(cpus)]
     assert libvirtmod.virDomainGetCPUStats(world.dom, 0, 0) == expected
+
+
+def test_host_statistics_are_counted_first(world: World) -> None:
+    """A daemon refuses any other number than that of the statistics it has."""
+
+    def cpu(_cpu: int, nparams: int, _flags: int) -> Any:
+        assert nparams in (0, 2)
+        return [("user", 1), ("idle", 2)][:nparams], 2
+
+    def memory(nparams: int, _cell: int, _flags: int) -> Any:
+        assert nparams in (0, 1)
+        return [("total", 9)][:nparams], 1
+
+    world.says(node_get_cpu_stats=cpu, node_get_memory_stats=memory)
+    assert libvirtmod.virNodeGetCPUStats(world.conn, -1, 0) == {"user": 1, "idle": 2}
+    assert libvirtmod.virNodeGetMemoryStats(world.conn, -1, 0) == {"total": 9}
+    world.says(node_get_cpu_stats=([], 0))
+    assert libvirtmod.virNodeGetCPUStats(world.conn, 0, 0) == {}
+    assert world.asked[-1:] == ["node_get_cpu_stats"]
+
+
+def test_parent_of_a_device(world: World) -> None:
+    shown: list[Any] = []
+    libvirtmod.virRegisterErrorHandler(lambda _context, raw: shown.append(raw), None)
+    world.says(node_device_get_parent=report(23, 25, "gone"))
+    assert libvirtmod.virNodeDeviceGetParent(world.dev) is None
+    assert libvirtmod.virGetLastErrorCode() == 23
+    assert shown == []
+    world.says(node_device_get_parent="computer")
+    assert libvirtmod.virNodeDeviceGetParent(world.dev) == "computer"
+    world.says(node_device_get_parent=report(23, 25, "gone"))
+    assert libvirtmod.virNodeDeviceGetParent(world.dev) == "computer"

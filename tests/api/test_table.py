@@ -90,7 +90,6 @@ def test_rows_that_ask_for_text_set_the_flag() -> None:
         "domain_get_memory_parameters",
         "domain_get_numa_parameters",
         "domain_get_scheduler_parameters_flags",
-        "network_port_get_parameters",
         "node_get_memory_parameters",
         "node_get_sev_info",
     }

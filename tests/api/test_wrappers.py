@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import libvirt
+import libvirtmod
 from libvirtcore.errors import libvirtError, report
 from libvirtcore.exceptions import NoDomainError
 from libvirtcore.handles import DomainHandle, DomainSnapshotHandle
@@ -53,7 +54,7 @@ def test_method_raises_on_the_failure_value(
 def test_method_that_hides_why_it_failed(world: World, dom: libvirt.virDomain) -> None:
     world.says(domain_get_guest_vcpus=report(42, 10, "vm"))
     assert dom.guestVcpus() is None
-    assert libvirt.virGetLastError()[0] == 42
+    assert libvirtmod.virGetLastErrorCode() == 42
 
 
 def test_methods_are_called_after_their_public_classes(dom: libvirt.virDomain) -> None:

@@ -76,37 +76,38 @@ def virNodeAllocPages(
     )
 
 
-# --- statistics: a daemon answers only who asks for exactly as many as there are -------------------
+# --- statistics: a daemon answers only who asks for exactly as many as there are ------------------
 
 
-def _cpu_stats(driver: Any, _conn: Any, cpu: int, flags: int) -> dict[str, int]:
-    _none, count = driver.node_get_cpu_stats(cpu, 0, flags)
+def _cpu_stats(driver: Any, _conn: Any, cpu: int, nparams: int, flags: int) -> dict[str, int]:
+    _none, count = driver.node_get_cpu_stats(cpu, nparams, flags)
     return shapes.stats(driver.node_get_cpu_stats(cpu, count, flags)) if count else {}
 
 
 def virNodeGetCPUStats(connect: Any, cpuNum: Any, flags: Any, /) -> Any:
-    return run(row.virNodeGetCPUStats, _cpu_stats, connect, arg.i32(cpuNum), arg.u32(flags))
+    return run(row.virNodeGetCPUStats, _cpu_stats, connect, arg.i32(cpuNum), 0, arg.u32(flags))
 
 
-def _memory_stats(driver: Any, _conn: Any, cell: int, flags: int) -> dict[str, int]:
-    _none, count = driver.node_get_memory_stats(0, cell, flags)
+def _memory_stats(driver: Any, _conn: Any, nparams: int, cell: int, flags: int) -> dict[str, int]:
+    _none, count = driver.node_get_memory_stats(nparams, cell, flags)
     return shapes.stats(driver.node_get_memory_stats(count, cell, flags)) if count else {}
 
 
 def virNodeGetMemoryStats(connect: Any, cellNum: Any, flags: Any, /) -> Any:
-    return run(row.virNodeGetMemoryStats, _memory_stats, connect, arg.i32(cellNum), arg.u32(flags))
+    cell = arg.i32(cellNum)
+    return run(row.virNodeGetMemoryStats, _memory_stats, connect, 0, cell, arg.u32(flags))
 
 
 # --- devices --------------------------------------------------------------------------------------
 
 
-def _parent(driver: Any, dev: Any) -> str | None:
+def _parent(driver: Any, dev: Any) -> Any:
     if dev.parent is None:
         try:
             dev.parent = driver.node_device_get_parent(dev)
         except VirError as error:
             set_last_error(error)  # None means no parent to most callers: nothing is shown
-    return dev.parent  # type: ignore[no-any-return]
+    return dev.parent
 
 
 def virNodeDeviceGetParent(dev: Any, /) -> Any:

@@ -8,14 +8,20 @@ Called by: libvirt.py, generated wrappers. Never: holds state besides `_o` and t
 from __future__ import annotations
 
 from libvirtcore.generated.wrappers_domain import virDomain as DomainMethods
-from libvirtcore.generated.wrappers_domain_checkpoint import virDomainCheckpoint as DomainCheckpointMethods
-from libvirtcore.generated.wrappers_domain_snapshot import virDomainSnapshot as DomainSnapshotMethods
+from libvirtcore.generated.wrappers_domain_checkpoint import (
+    virDomainCheckpoint as DomainCheckpointMethods,
+)
+from libvirtcore.generated.wrappers_domain_snapshot import (
+    virDomainSnapshot as DomainSnapshotMethods,
+)
 from libvirtcore.generated.wrappers_interface import virInterface as InterfaceMethods
 from libvirtcore.generated.wrappers_network import virNetwork as NetworkMethods
 from libvirtcore.generated.wrappers_network_port import virNetworkPort as NetworkPortMethods
 from libvirtcore.generated.wrappers_node_device import virNodeDevice as NodeDeviceMethods
 from libvirtcore.generated.wrappers_nwfilter import virNWFilter as NWFilterMethods
-from libvirtcore.generated.wrappers_nwfilter_binding import virNWFilterBinding as NWFilterBindingMethods
+from libvirtcore.generated.wrappers_nwfilter_binding import (
+    virNWFilterBinding as NWFilterBindingMethods,
+)
 from libvirtcore.generated.wrappers_secret import virSecret as SecretMethods
 from libvirtcore.generated.wrappers_storage_pool import virStoragePool as StoragePoolMethods
 from libvirtcore.generated.wrappers_storage_vol import virStorageVol as StorageVolMethods

@@ -50,9 +50,7 @@ def _attempt(path: str, tolerate: bool) -> socket.socket | None:
         raise system_error(f"Path {path} too long for unix socket", errno.ENOMEM)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(deadline.remaining())
-        connection.connect(raw or b"\0" * (PATH_MAX + 1))  # no name at all would mean "any"
-        connection.settimeout(None)
+        _wait_connected(connection, raw or b"\0" * (PATH_MAX + 1))  # no name would mean "any"
     except OSError as fault:
         connection.close()
         if isinstance(fault, TimeoutError) and fault.errno is None:
@@ -62,6 +60,20 @@ def _attempt(path: str, tolerate: bool) -> socket.socket | None:
             return None
         raise system_error(f"Failed to connect socket to '{path}'", number) from None
     return connection
+
+
+def _wait_connected(connection: socket.socket, path: bytes) -> None:
+    """Connect within the deadline. The system waits for a place in the queue of a busy daemon, but
+    not for as long as one likes: with a limit it says at once that there is none."""
+    while True:
+        connection.settimeout(deadline.remaining())
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            connection.settimeout(None)
+            return
 
 
 def _start_and_connect(endpoint: Endpoint, options: Options) -> socket.socket:
