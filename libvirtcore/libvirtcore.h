@@ -150,7 +150,9 @@ int lvc_client_call_fds(lvc_slot *slot, uint32_t program, uint32_t procedure, co
                         size_t args_len, const int *fds, uint32_t nfds, int64_t timeout_ms);
 int lvc_client_submit(lvc_slot *slot, uint32_t program, uint32_t procedure, const uint8_t *args,
                       size_t args_len, int64_t timeout_ms); /* report->serial */
-int lvc_client_wait(lvc_slot *slot, uint32_t serial, int64_t timeout_ms);
+
+/* triples: not 0 to have typed parameters as LVC_DECODE_DICT would not. */
+int lvc_client_wait(lvc_slot *slot, uint32_t serial, int triples, int64_t timeout_ms);
 int lvc_slot_resume(lvc_slot *slot, int64_t slice_ms);
 void lvc_slot_abandon(lvc_slot *slot); /* nothing to do when no operation is under way */
 

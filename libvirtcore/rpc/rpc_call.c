@@ -82,6 +82,7 @@ void rpc_slot_reset(struct lvc_slot *slot)
     slot->procedure = NULL;
     slot->nonblock = false;
     slot->pipelined = false;
+    slot->triples = false;
     if (slot->out.room > SLOT_KEEP) {
         lvc_buf_clear(&slot->out);
     }
@@ -196,11 +197,12 @@ static int call_finish(struct lvc_slot *slot)
     struct rpc_call *call = slot->call;
     bool failed = call->status == RPC_ERROR;
     uint32_t type = failed ? lvc_type_net_error : slot->procedure->ret;
+    uint32_t flags = client->codec_flags & ~(slot->triples ? (uint32_t)LVC_DECODE_DICT : 0U);
     int outcome = 0;
 
     rpc_client_unlock(client);
     slot->report.received = RPC_PREFIX_BYTES + call->payload_len;
-    if (lvc_xdr_decode(type, call->payload, call->payload_len, client->codec_flags, &slot->result,
+    if (lvc_xdr_decode(type, call->payload, call->payload_len, flags, &slot->result,
                        &slot->report.error) < 0) {
         outcome = LVC_FAILED;
     } else if (type != 0) {
@@ -353,13 +355,14 @@ int lvc_client_submit(lvc_slot *slot, uint32_t program, uint32_t procedure, cons
                                                  true, timeout_ms));
 }
 
-int lvc_client_wait(lvc_slot *slot, uint32_t serial, int64_t timeout_ms)
+int lvc_client_wait(lvc_slot *slot, uint32_t serial, int triples, int64_t timeout_ms)
 {
     struct lvc_client *client = slot->client;
     struct rpc_call *call;
     int outcome = LVC_FAILED;
 
     rpc_slot_reset(slot);
+    slot->triples = triples != 0;
     rpc_client_lock(client);
     call = rpc_calls_find(&client->calls, serial);
     if (call == NULL || call->owner != NULL || call->state == RPC_CALL_ABANDONED) {

@@ -64,6 +64,7 @@ struct lvc_slot {
 
     enum rpc_op op;
     bool pipelined; /* do not wait for the reply */
+    bool triples;   /* decode without LVC_DECODE_DICT */
     bool running;   /* its thread is inside the core (not back in Python for signals) */
     bool asleep;    /* its thread waits for `wakeup` */
     bool cancelled;

@@ -234,10 +234,10 @@ class Client:
         self._slots.append(slot)
         return serial
 
-    def wait(self, serial: int, timeout: float | None = None) -> Any:
-        """The result of a submitted call; each can be fetched once."""
+    def wait(self, serial: int, timeout: float | None = None, typed: bool = False) -> Any:
+        """The result of a submitted call, once; if `typed`, with parameters as triples."""
         slot, began = self.begin()
-        outcome = lib.lvc_client_wait(slot.handle, serial, _millis(timeout))
+        outcome = lib.lvc_client_wait(slot.handle, serial, typed, _millis(timeout))
         value = self._end(slot, outcome, began)
         self._slots.append(slot)
         return value
@@ -366,7 +366,7 @@ class Client:
         return report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC, text)
 
     def _notify(self) -> None:
-        if self.on_activity is None:
+        if self.on_activity is None or sys.is_finalizing():
             return
         try:
             self.on_activity()

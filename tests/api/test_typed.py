@@ -63,18 +63,6 @@ def test_from_current_takes_the_types_of_triples() -> None:
     ]  # fmt: skip
 
 
-def test_from_current_knows_documented_types_when_a_dict_does_not_tell() -> None:
-    current = {"cpu_shares": 1, "vcpu_quota": 5, "weight": 5, "inbound.average": 0, "cmt": False}
-    params = {"cpu_shares": 2, "vcpu_quota": -1, "weight": 1, "inbound.average": 9, "cmt": 1}
-    assert from_current(params, current) == [
-        ("cpu_shares", ULLONG, 2),
-        ("vcpu_quota", LLONG, -1),
-        ("weight", UINT, 1),
-        ("inbound.average", UINT, 9),
-        ("cmt", BOOLEAN, True),
-    ]
-
-
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
@@ -145,7 +133,7 @@ def test_setter_asks_before_it_sets(
 
 
 def test_setter_of_the_node_has_no_object(world: World) -> None:
-    world.says(node_get_memory_parameters=({"shm_pages_to_scan": 1}, 1))
+    world.says(node_get_memory_parameters=([("shm_pages_to_scan", UINT, 1)], 1))
     world.says(node_set_memory_parameters=None)
     assert libvirtmod.virNodeSetMemoryParameters(world.conn, {"shm_pages_to_scan": 2}, 0) == 0
     assert world.driver.calls == [

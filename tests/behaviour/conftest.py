@@ -14,6 +14,7 @@ import importlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,17 @@ def connect() -> Iterator[Connect]:
             conn.close()
     opened.clear()
     gc.collect()
+
+
+def settled(conn: libvirt.virConnect) -> dict[str, int]:
+    """The client's counters once every answer has come, also those that nobody wants."""
+    deadline = time.monotonic() + 5
+    while True:
+        counters: dict[str, int] = conn._o.driver.client.stats()
+        if counters["in_flight"] == 0:
+            return counters
+        assert time.monotonic() < deadline, counters
+        conn.getHostname()
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def calls_in_process(conn: libvirt.virConnect, number: int) -> None:
                 conn.lookupByName("nobody")
             else:
                 conn.defineXML("<domain")
-        code = libvirt.VIR_ERR_NO_DOMAIN if number % 2 else libvirt.VIR_ERR_XML_ERROR
+        code = libvirt.VIR_ERR_NO_DOMAIN if number % 2 else libvirt.VIR_ERR_XML_DETAIL
         last = libvirt.virGetLastError()
         assert last is not None and last[0] == code
         assert conn.lookupByName("test").name() == "test"

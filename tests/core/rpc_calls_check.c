@@ -79,7 +79,9 @@ static void abandoned_call_counts_until_its_reply(void)
     rpc_calls_abandon(&calls, call);
     CHECK(rpc_calls_room(&calls) == 0 && calls.count == 1);
     err.code = 99;
+    CHECK(!rpc_calls_is_past(&calls, 0) && !rpc_calls_is_past(&calls, 1));
     CHECK(rpc_calls_answer(&calls, &frame, &err) == NULL && err.code == 0);
+    CHECK(rpc_calls_is_past(&calls, 0) && !rpc_calls_is_past(&calls, 1));
     CHECK(rpc_calls_room(&calls) == 1 && calls.count == 0);
     CHECK(rpc_calls_answer(&calls, &frame, &err) == NULL && err.code == LVC_ERR_RPC);
     CHECK_TEXT("no call waiting for reply with prog 1 vers 1 serial 0", err.message);

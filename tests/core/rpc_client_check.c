@@ -190,8 +190,8 @@ static int session(void)
         finish(slot, lvc_client_submit(slot, REMOTE, GET_VERSION, NO_ARGS, -1)) == 0) {
         SAY(GET_VERSION, RPC_REPLY, 5, RPC_OK, "\0\0\0\0\0\0\0\2");
         SAY(GET_VERSION, RPC_REPLY, 4, RPC_OK, "\0\0\0\0\0\0\0\1");
-        steps += finish(slot, lvc_client_wait(slot, 4, 1000)) == LVC_VALUE;
-        steps += finish(slot, lvc_client_wait(slot, 5, 1000)) == LVC_VALUE;
+        steps += finish(slot, lvc_client_wait(slot, 4, 0, 1000)) == LVC_VALUE;
+        steps += finish(slot, lvc_client_wait(slot, 5, 0, 1000)) == LVC_VALUE;
     }
     close(peer);
     (void)finish(slot, lvc_client_pump(slot, 1000));

@@ -30,6 +30,7 @@ Pair = tuple[Any, Peer]
 OPEN_GRAPHICS = number("domain_open_graphics")
 OPEN_GRAPHICS_FD = number("domain_open_graphics_fd")
 STATS = number("connect_get_all_domain_stats")
+SCHEDULER = number("domain_get_scheduler_parameters_flags")
 
 
 def failing(call: Any, *args: Any, **kwargs: Any) -> VirError:
@@ -313,6 +314,24 @@ def test_submit_and_wait_in_any_order(pair: Pair) -> None:
     acting.join()
     error = failing(client.wait, serials[0])
     assert error.message == f"invalid argument: no call with serial {serials[0]} was submitted"
+
+
+def test_wait_tells_the_types_of_parameters_when_asked(pair: Pair) -> None:
+    client, peer = pair
+    params = [("cpu_shares", 4, 1024), ("vcpu_quota", 3, -1)]
+
+    def play() -> None:
+        for call in [peer.call() for _ in range(3)]:
+            peer.reply(call, (params,))
+
+    acting = Acting(play)
+    args = (DOMAIN, 2, 0)
+    first, second, third = (client.submit(REMOTE, SCHEDULER, args) for _ in range(3))
+    as_dict = {"cpu_shares": 1024, "vcpu_quota": -1}
+    assert client.wait(second) == (as_dict,)
+    assert client.wait(first, typed=True) == (params,)
+    assert client.wait(third) == (as_dict,)
+    acting.join()
 
 
 def test_submit_keeps_the_limit(client_class: Any) -> None:

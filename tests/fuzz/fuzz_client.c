@@ -82,8 +82,8 @@ static void session(int fd)
         (void)finish(slot, lvc_stream_open(slot, REMOTE, VOL_DOWNLOAD, ARGS(VOLUME_ARGS), NULL, 0,
                                            1000));
         use_stream(slot);
-        (void)finish(slot, lvc_client_wait(slot, second, 1000));
-        (void)finish(slot, lvc_client_wait(slot, first, 1000));
+        (void)finish(slot, lvc_client_wait(slot, second, 0, 1000));
+        (void)finish(slot, lvc_client_wait(slot, first, 0, 1000));
         (void)finish(slot, lvc_client_pump(slot, 0));
         while ((finish(slot, lvc_client_next_event(slot)) & LVC_VALUE) != 0) {
         }

@@ -37,7 +37,6 @@ ONE_CALL = "ours asks for the names at once, the real one for their number first
 SET_FIRST = "ours checks access and the dict first, the real one asks for the present values first"
 STALE = "the real one forgets to reset the last error or to set one; ours names the fault"
 CHECKED = "the real one takes any object where a list of strings is needed; ours raises TypeError"
-HIDDEN = "the real one hides the error and returns None; ours raises it"
 ENCRYPTED = "the real one calls any SASL session encrypted; ours only one with a security layer"
 END_OF_FILE = "a daemon that ends is EOF for ours on any socket; the real one says error on TCP"
 SASL_TEXT = "the text is the SASL library's own; code and domain are the same"

@@ -16,6 +16,7 @@ from libvirtcore.drivers.remote import driver as module
 from libvirtcore.drivers.remote.driver import RemoteDriver
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
+from libvirtcore.handles import DomainHandle, NetworkHandle, NetworkPortHandle
 from libvirtcore.uri import parse
 from tests.remote.conftest import Connect
 from tests.remote.fake_daemon import FakeDaemon
@@ -131,6 +132,38 @@ def test_driver_notices_that_the_daemon_left(daemon: FakeDaemon, driver: RemoteD
     assert not driver.is_alive()
     with pytest.raises(VirError, match="client socket is closed"):
         driver.connect_get_hostname()
+
+
+def test_driver_with_types(daemon: FakeDaemon, driver: RemoteDriver) -> None:
+    params = [("shm_pages_to_scan", 2, 100), ("shm_full_scans", 4, 7)]
+    daemon.replies["node_get_memory_parameters"] = (params, 2)
+    as_dict = ({"shm_pages_to_scan": 100, "shm_full_scans": 7}, 2)
+    assert driver.node_get_memory_parameters(16, 0) == as_dict
+    assert driver.with_types().node_get_memory_parameters(16, 0) == (params, 2)
+    assert driver.node_get_memory_parameters(16, 0) == as_dict
+    assert daemon.calls[-3:] == [("node_get_memory_parameters", (16, 4))] * 3
+
+
+def test_driver_asks_no_port_for_text(daemon: FakeDaemon, driver: RemoteDriver) -> None:
+    daemon.replies["network_port_get_parameters"] = ([("inbound.peak", 2, 5)], 1)
+    port = NetworkPortHandle(NetworkHandle(driver.conn, "default", bytes(16)), bytes(16))
+    assert driver.network_port_get_parameters(port, 16, 1) == ({"inbound.peak": 5}, 1)
+    assert daemon.calls[-1][1][1:] == (16, 1)
+
+
+def test_driver_peeks_at_no_more_than_a_message_carries(
+    daemon: FakeDaemon, driver: RemoteDriver
+) -> None:
+    dom = DomainHandle(driver.conn, "vm", bytes(16), 1)
+    before = len(daemon.calls)
+    for what, args in (("block", ("vda", 0)), ("memory", (0,))):
+        with pytest.raises(VirError) as caught:
+            getattr(driver, f"domain_{what}_peek")(dom, *args, 4194305, 0)
+        error = caught.value
+        assert (error.code, error.domain) == (c.VIR_ERR_RPC, c.VIR_FROM_REMOTE)
+        limit = "too large for remote protocol, 4194305 > 4194304"
+        assert error.message == f"{what} peek request {limit}"
+    assert len(daemon.calls) == before
 
 
 def test_driver_renames_its_handle(daemon: FakeDaemon, driver: RemoteDriver) -> None:

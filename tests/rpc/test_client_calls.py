@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from libvirtcore.errors import VirError
+from libvirtcore.generated.constants import VIR_ERR_OPERATION_TIMEOUT
 from tests.rpc.conftest import Connect
 from tests.rpc.peer import (
     CALL,
@@ -423,3 +424,18 @@ def test_dropped_clients_leave_no_descriptors(connect: Connect, core: Any) -> No
             client.submit(REMOTE, GET_VERSION)
             theirs.close()
         del client
+
+
+def test_submit_waits_for_room_no_longer_than_allowed(connect: Connect) -> None:
+    client, peer = connect(max_in_flight=1)
+    first = client.submit(REMOTE, GET_VERSION, timeout=5)
+    began = time.monotonic()
+    with pytest.raises(VirError, match="could not be sent within 100 ms") as caught:
+        client.submit(REMOTE, GET_VERSION, timeout=0.1)
+    assert caught.value.code == VIR_ERR_OPERATION_TIMEOUT
+    assert 0.09 < time.monotonic() - began < 1
+    peer.reply(peer.take(), 7)
+    assert client.wait(first) == (7,)
+    second = client.submit(REMOTE, GET_VERSION, timeout=0.1)
+    peer.reply(peer.take(), 8)
+    assert client.wait(second) == (8,)

@@ -20,6 +20,7 @@ from tests.rpc.peer import (
     HOLE,
     OK,
     REMOTE,
+    REPLY,
     STREAM,
     VOL_DOWNLOAD,
     VOL_UPLOAD,
@@ -120,6 +121,37 @@ def test_error_of_the_peer_is_raised_by_everything_after(pair: Pair) -> None:
         with pytest.raises(VirError) as caught:
             operation()
         assert (caught.value.code, caught.value.domain, caught.value.message) == (38, 38, text)
+
+
+def test_error_as_a_second_reply_is_the_streams(pair: Pair) -> None:
+    """So a real daemon answers a hole that it cannot make."""
+    client, peer = pair
+    stream, serial = open_stream(pair, VOL_UPLOAD)
+    stream.send_hole(5, 1)
+    assert peer.take().type == HOLE
+    for _ in range(2):  # the second one finds nobody, and disturbs nobody
+        peer.send(pack(VOL_UPLOAD, REPLY, serial, ERROR, error_payload(1, 38, "no hole")))
+        client.pump(1.0)
+        with pytest.raises(VirError, match="no hole"):
+            stream.finish()
+    version = in_thread(client.call, REMOTE, GET_VERSION)
+    peer.reply(peer.take(), 7)
+    assert version.result() == (7,)
+
+
+@pytest.mark.parametrize(
+    ("proc", "ahead", "status"),
+    [(GET_VERSION, 0, ERROR), (VOL_UPLOAD, 1, ERROR), (VOL_UPLOAD, 0, OK)],
+    ids=["no stream", "serial to come", "success"],
+)
+def test_any_other_second_reply_is_a_fault(pair: Pair, proc: int, ahead: int, status: int) -> None:
+    client, peer = pair
+    _stream, serial = open_stream(pair, VOL_UPLOAD)
+    payload = error_payload(1, 38, "odd") if status == ERROR else b""
+    peer.send(pack(proc, REPLY, serial + ahead, status, payload))
+    client.pump(1.0)
+    assert client.closed == "error"
+    assert "no call waiting for reply" in client.error.message
 
 
 def test_error_instead_of_the_confirmation(pair: Pair) -> None:

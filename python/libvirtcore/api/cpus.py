@@ -122,14 +122,10 @@ def _each_stats(driver: Any, dom: Any, flags: int) -> Any:
     if count == 0:
         return []
     result: list[dict[str, Any]] = []
-    step = 1  # a dict cannot tell two CPUs apart; a driver that returns triples gets many at once
+    asked = driver.with_types()  # a dict could not tell two CPUs apart
     while len(result) < cpus:
-        wanted = min(step, cpus - len(result))
-        params, per_cpu = driver.domain_get_cpu_stats(dom, count, len(result), wanted, flags)
-        if isinstance(params, dict):
-            result.append(params)
-            continue
-        step = REMOTE_DOMAIN_GET_CPU_STATS_NCPUS_MAX
+        wanted = min(REMOTE_DOMAIN_GET_CPU_STATS_NCPUS_MAX, cpus - len(result))
+        params, per_cpu = asked.domain_get_cpu_stats(dom, count, len(result), wanted, flags)
         got = [shapes.params(params[at : at + per_cpu]) for at in range(0, len(params), per_cpu)]
         result += got or [{}] * wanted  # CPUs that are offline have none
     return result

@@ -38,7 +38,7 @@ def _change(facts: Row, getter: str, setter: str, asked: tuple[Any, ...]) -> Any
 
     def body(driver: Any, handle: Any, params: Any, *rest: Any) -> int:
         on = () if facts.kind == "connect" else (handle,)
-        current = getattr(driver, getter)(*on, *rest[:-1], *asked, *rest[-1:])
+        current = getattr(driver.with_types(), getter)(*on, *rest[:-1], *asked, *rest[-1:])
         values = current[0] if isinstance(current, tuple) else current
         if not values:
             raise LookupError("there are no settable attributes")

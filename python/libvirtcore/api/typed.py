@@ -20,31 +20,6 @@ if TYPE_CHECKING:
 
 Triple: TypeAlias = "tuple[str, int, Any]"
 
-_INT, _UINT = c.VIR_TYPED_PARAM_INT, c.VIR_TYPED_PARAM_UINT
-_LLONG = c.VIR_TYPED_PARAM_LLONG
-
-# Settings whose documented type is not the one a number suggests (unsigned long long).
-KNOWN: dict[str, int] = {
-    c.VIR_DOMAIN_SCHEDULER_CAP: _UINT,
-    c.VIR_DOMAIN_SCHEDULER_WEIGHT: _UINT,  # also VIR_DOMAIN_BLKIO_WEIGHT
-    c.VIR_DOMAIN_SCHEDULER_SHARES: _INT,
-    c.VIR_DOMAIN_SCHEDULER_LIMIT: _LLONG,
-    c.VIR_DOMAIN_SCHEDULER_RESERVATION: _LLONG,
-    c.VIR_DOMAIN_SCHEDULER_EMULATOR_QUOTA: _LLONG,
-    c.VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA: _LLONG,
-    c.VIR_DOMAIN_SCHEDULER_IOTHREAD_QUOTA: _LLONG,
-    c.VIR_DOMAIN_SCHEDULER_VCPU_QUOTA: _LLONG,
-    c.VIR_DOMAIN_NUMA_MODE: _INT,
-    c.VIR_NODE_MEMORY_SHARED_MERGE_ACROSS_NODES: _UINT,
-    c.VIR_NODE_MEMORY_SHARED_PAGES_TO_SCAN: _UINT,
-    c.VIR_NODE_MEMORY_SHARED_SLEEP_MILLISECS: _UINT,
-    **{
-        f"{way}.{limit}": _UINT
-        for way in ("inbound", "outbound")
-        for limit in ("average", "peak", "burst", "floor")
-    },
-}
-
 _RANGES: dict[int, tuple[int, int, str]] = {
     c.VIR_TYPED_PARAM_INT: (-(1 << 31), (1 << 31) - 1, "C int"),
     c.VIR_TYPED_PARAM_UINT: (0, (1 << 32) - 1, "C unsigned int"),
@@ -71,16 +46,12 @@ def from_table(params: Any, types: Mapping[str, int]) -> list[Triple]:
     return triples
 
 
-def from_current(params: Any, current: Any) -> list[Triple]:
+def from_current(params: Any, current: list[Triple]) -> list[Triple]:
     """Typed parameters with the types that `current`, the object's own, have.
 
-    A dict does not tell types; then documented ones are used, and else what the values suggest.
     Raises: LookupError for a name the object does not have.
     """
-    if isinstance(current, dict):
-        types = {name: KNOWN.get(name) or guess(name, item) for name, item in current.items()}
-    else:
-        types = {name: kind for name, kind, _value in current}
+    types = {name: kind for name, kind, _value in current}
     triples: list[Triple] = []
     for name, value in params.items():
         _check_name(name)
@@ -107,7 +78,7 @@ def guess(name: str, value: Any) -> int:
     if isinstance(value, bool):
         return c.VIR_TYPED_PARAM_BOOLEAN
     if isinstance(value, int):
-        return _LLONG if value < 0 else c.VIR_TYPED_PARAM_ULLONG
+        return c.VIR_TYPED_PARAM_LLONG if value < 0 else c.VIR_TYPED_PARAM_ULLONG
     if isinstance(value, float):
         return c.VIR_TYPED_PARAM_DOUBLE
     raise TypeError(f'Unknown type of "{name}" field')

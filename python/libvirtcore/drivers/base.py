@@ -87,6 +87,12 @@ class Driver(DriverBase):
         """Whether the driver has one of the features that both sides negotiate."""
         return False
 
+    # --- typed parameters -------------------------------------------------------------------------
+
+    def with_types(self) -> Driver:
+        """This driver, returning typed parameters as triples where it else makes dicts of them."""
+        return self
+
     # --- events -----------------------------------------------------------------------------------
 
     def event_subscribe(self, family: str, event_id: Any, handle: Handle | None) -> object:

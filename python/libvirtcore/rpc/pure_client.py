@@ -92,15 +92,15 @@ class Client(Connection):
         deadline = Deadline.after(timeout)
         return self._begin(program, proc, args, (), deadline, pipelined=True).serial
 
-    def wait(self, serial: int, timeout: float | None = None) -> Any:
-        """The result of a submitted call; each can be fetched once."""
+    def wait(self, serial: int, timeout: float | None = None, typed: bool = False) -> Any:
+        """The result of a submitted call, once; if `typed`, with parameters as triples."""
         self.check_process()
         with self.lock:
             call = self._submitted.pop(serial, None)
         if call is None:
             raise failure(VIR_ERR_INVALID_ARG, f"no call with serial {serial} was submitted")
         try:
-            value, fds = self._result(call, Deadline.after(timeout))
+            value, fds = self._result(call, Deadline.after(timeout), not typed)
         finally:
             with self.lock:
                 self._calls.stored -= len(call.frame.payload) if call.frame else 0
@@ -223,7 +223,9 @@ class Client(Connection):
                 raise system_failure(f"Cannot duplicate FD {fd}", error.errno or 0) from None
         return copies
 
-    def _result(self, call: Call, deadline: Deadline) -> tuple[Any, list[int]]:
+    def _result(
+        self, call: Call, deadline: Deadline, dict_mode: bool = True
+    ) -> tuple[Any, list[int]]:
         """Wait for the answer and take it apart."""
         try:
             if not call.done:
@@ -244,7 +246,7 @@ class Client(Connection):
         try:
             if frame.status == wire.ERROR:
                 raise VirError.from_wire(decode(TYPE_NET_ERROR, frame.payload))
-            return decode(call.procedure.ret, frame.payload, True), list(frame.fds)
+            return decode(call.procedure.ret, frame.payload, dict_mode), list(frame.fds)
         except VirError:
             close_all(frame.fds)
             raise

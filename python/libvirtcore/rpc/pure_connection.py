@@ -236,7 +236,7 @@ class Connection:
             self.notify()
 
     def notify(self) -> None:
-        if self.on_activity is None:
+        if self.on_activity is None or sys.is_finalizing():
             return
         try:
             self.on_activity()

@@ -192,7 +192,7 @@ class RemoteDriver(
             self._explain(error)
             raise
 
-    def wait(self, serial: int) -> Any:
+    def wait(self, serial: int, typed: bool = False) -> Any:
         """The reply of a submitted call; if it is late the call is given up."""
         try:
             limit = remaining(self.default_timeout)
@@ -200,7 +200,7 @@ class RemoteDriver(
             self.forget(serial)
             raise
         try:
-            return self.client.wait(serial, limit)
+            return self.client.wait(serial, limit, typed)
         except VirError as error:
             self._explain(error)
             raise
@@ -228,6 +228,9 @@ class RemoteDriver(
                     error.message = error.str2 = f"{beginning}{words}: {rest}"
                     error.args = (error.message,)
                 return
+
+    def with_types(self) -> RemoteDriver:
+        return _WithTypes(self)
 
     # --- facts ------------------------------------------------------------------------------------
 
@@ -313,6 +316,16 @@ class RemoteDriver(
         self.client.close()
         self.client.on_activity = None  # no longer a circle of references
         self.link.close()
+
+
+class _WithTypes(RemoteDriver):
+    """The same connection, whose calls return typed parameters as triples."""
+
+    def __init__(self, driver: RemoteDriver) -> None:
+        self.__dict__.update(driver.__dict__)
+
+    def _call(self, procedure: int, args: Any = None) -> Any:
+        return self.wait(self.submit(REMOTE, procedure, args), typed=True)
 
 
 def _check_peek(what: str, size: int, limit: int) -> None:
