@@ -225,9 +225,8 @@ class Client:
         """Send a call and return its serial for `wait`; waits only for room in flight."""
         stream = dumps(args) if args else b""
         slot, _began = self.begin()
-        outcome = lib.lvc_client_submit(
-            slot.handle, program, proc, stream or _NULL, len(stream), _millis(timeout)
-        )
+        size, limit = len(stream), _millis(timeout)
+        outcome = lib.lvc_client_submit(slot.handle, program, proc, stream or _NULL, size, limit)
         if outcome:
             self.settle(slot, outcome)
         serial = int(slot.report.serial)
@@ -485,6 +484,10 @@ class Stream:
         """Give the stream up; the peer drops what it has not used yet."""
         slot, _outcome = self._run(lib.lvc_stream_finish, 1)
         self._client.give_back(slot)
+
+    def drop(self) -> None:
+        """Abort it without waiting for an answer, unless it is over."""
+        lib.lvc_stream_drop(self._handle)
 
     def poll(self) -> int:
         """What could be done now: 1 readable, 2 writable; 4 error, 8 hangup."""

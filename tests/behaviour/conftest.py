@@ -36,8 +36,12 @@ HERE = Path(__file__).parent
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in Path(item.path).parents and "daemon" in getattr(item, "fixturenames", ()):
+        if HERE not in Path(item.path).parents:
+            continue
+        names = set(getattr(item, "fixturenames", ()))
+        if "daemon" in names:
             item.add_marker(pytest.mark.interop)
+        if names & {"daemon", "script", "authority"}:
             item.add_marker(pytest.mark.slow)
 
 

@@ -7,6 +7,7 @@ Called by: pytest.
 
 from __future__ import annotations
 
+import gc
 import shutil
 import socket
 import threading
@@ -224,4 +225,18 @@ def test_stream_operations_have_the_deadline(
     stream = conn.newStream()
     with frozen(daemon), ends_after(0.2), libvirtcore.timeout(0.2):
         conn.lookupByName("test").screenshot(stream, 0)
+    assert conn.getHostname() == "alpha"
+
+
+def test_stream_that_is_let_go_waits_for_nobody(
+    core: str, daemon: Daemon, uri: str, connect: Connect
+) -> None:
+    conn = connect(uri)
+    stream = conn.newStream()
+    conn.lookupByName("test").screenshot(stream, 0)
+    with frozen(daemon):
+        began = time.monotonic()
+        del stream
+        gc.collect()
+        assert time.monotonic() - began < SLACK
     assert conn.getHostname() == "alpha"

@@ -59,8 +59,8 @@ class Stream:
         self._name = name
 
     def __del__(self) -> None:
-        if getattr(self, "_open", False) and not self._over and self._error is None:
-            self._connection.adopt_orphan(self._head._replace(status=ERROR))
+        if getattr(self, "_open", False):
+            self.drop()
 
     # --- for users --------------------------------------------------------------------------------
 
@@ -116,6 +116,12 @@ class Stream:
     def abort(self) -> None:
         """Give the stream up; the peer drops what it has not used yet."""
         self._close(ERROR)
+
+    def drop(self) -> None:
+        """Abort it without waiting for an answer, unless it is over."""
+        if not self._over and self._error is None:
+            self._over = True
+            self._connection.adopt_orphan(self._head._replace(status=ERROR))
 
     def poll(self) -> int:
         """READABLE, WRITABLE, FAILED and HANGUP as they are now."""

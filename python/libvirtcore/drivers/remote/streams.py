@@ -128,10 +128,12 @@ class RemoteStream:
             self.closed = True
 
     def free(self) -> None:
-        """The virStream is gone, and the stream with it: what was neither finished nor aborted is
-        aborted by the RPC client, which does not wait for an answer."""
+        """The virStream is gone: a stream that was neither finished nor aborted is aborted. No
+        answer is awaited, for it is the garbage collector that calls, perhaps at the end."""
         self._stop_events()
-        self.closed = True
+        if not self.closed:
+            self.closed = True
+            self._stream.drop()
 
     def _check_open(self) -> None:
         if self.closed:
