@@ -6,6 +6,8 @@ Called by: pytest.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,30 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(settings, "SYSTEM_CONFIG", str(tmp_path / "etc"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+def children() -> set[int]:
+    """Processes whose parent is this one, zombies among them."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it left meanwhile
+        if int(fields[1]) == os.getpid():
+            found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.fixture
+def leaves_no_child() -> Iterator[None]:
+    """Fail when the test leaves a child process behind, running or not waited for."""
+    before = children()
+    yield
+    deadline = time.monotonic() + 2
+    while children() - before:
+        assert time.monotonic() < deadline, children() - before
+        time.sleep(0.01)
 
 
 @pytest.fixture
