@@ -9,6 +9,7 @@ Called by: `python -m benchmarks`. Calls: rivals, measure.
 from __future__ import annotations
 
 from benchmarks.measure import Result, compare, interleave
+from benchmarks.placement import placed, placements, server_pid
 from benchmarks.rivals import Worker, daemon, missing, replay_server
 
 RIVAL = "libvirt-python"
@@ -24,9 +25,10 @@ def both(
     wall_goal: float | None = None,
     cpu_goal: float | None = None,
     unit: str = "µs",
+    where: frozenset[int] | None = None,
 ) -> list[Result]:
     """One operation in both clients: wall time and the client's CPU time."""
-    with Worker(uri) as ours, Worker(uri, real_one=True) as real:
+    with Worker(uri, where=where) as ours, Worker(uri, real_one=True, where=where) as real:
         runs = [lambda: ours.run(operation, count), lambda: real.run(operation, count)]
         wall = interleave(runs, rounds)
         skip = len(ours.cpu) - rounds
@@ -43,7 +45,12 @@ def results() -> list[Result]:
     out: list[Result] = []
     with daemon() as uri:
         if uri:
-            out += both(uri, "tiny call, libvirtd", "tiny", 100, wall_goal=0.9, cpu_goal=0.6)
+            for place in placements():
+                with placed(server_pid(uri), place.server):
+                    out += both(
+                        uri, f"tiny call, libvirtd {place.name}", "tiny", 100,
+                        wall_goal=0.9, cpu_goal=0.6, where=place.client,
+                    )  # fmt: skip
             out += both(uri, "info, libvirtd", "info", 100)
             out += both(uri, "lookup, libvirtd", "lookup", 100)
             out += both(uri, "XML, libvirtd", "xml", 100)

@@ -89,13 +89,22 @@ def real(*arguments: str) -> tuple[list[str], dict[str, str]]:
 class Worker:
     """A process that makes calls on one connection when told to; see worker.py."""
 
-    def __init__(self, uri: str, *, real_one: bool = False, pure: bool = False) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        real_one: bool = False,
+        pure: bool = False,
+        where: frozenset[int] | None = None,
+    ) -> None:
         arguments = (str(ROOT / "benchmarks" / "worker.py"), uri)
         command, environment = real(*arguments) if real_one else ours(*arguments, pure=pure)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self.pid = self._process.pid
+        if where is not None:
+            os.sched_setaffinity(self.pid, where)
         self.cpu: list[float] = []
         if self._read() != "ready":
             self.close()

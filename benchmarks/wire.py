@@ -6,6 +6,7 @@ Called by: `python -m benchmarks`. Calls: rivals, measure.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ import subprocess
 from typing import Any
 
 from benchmarks.measure import Result, compare, interleave, timed
+from benchmarks.placement import Placement, placed, placements, server_pid
 from benchmarks.replay import HEADER, REMOTE, number_of, procedure, reply_bytes
 from benchmarks.rivals import Worker, daemon, ours, replay_server
 from benchmarks.worker import IN_PIPELINE
@@ -89,22 +91,23 @@ def system_calls(uri: str) -> float | None:
     return (totals[1] - totals[0]) / 2000
 
 
-def pipelining(uri: str, where: str) -> list[Result]:
+def pipelining(uri: str, server: str, place: Placement) -> list[Result]:
     """Tiny calls in pipelines against the same one after another; and what raw bytes gain by it."""
-    raw = RawBytes(uri)
-    with Worker(uri) as worker, Worker(uri) as other:
-        many, single, raw_many, raw_single = interleave(
-            [
-                lambda: worker.run("pipelined", 3) / IN_PIPELINE,
-                lambda: other.run("tiny", 3 * IN_PIPELINE),
-                lambda: timed(raw.several, 75)() / AT_ONCE,
-                timed(raw.one, 300),
-            ]
-        )
-    raw.close()
+    with placed(server_pid(uri), place.server), placed(os.getpid(), place.client):
+        raw = RawBytes(uri)
+        with Worker(uri, where=place.client) as worker, Worker(uri, where=place.client) as other:
+            many, single, raw_many, raw_single = interleave(
+                [
+                    lambda: worker.run("pipelined", 3) / IN_PIPELINE,
+                    lambda: other.run("tiny", 3 * IN_PIPELINE),
+                    lambda: timed(raw.several, 75)() / AT_ONCE,
+                    timed(raw.one, 300),
+                ]
+            )
+        raw.close()
     return [
-        compare(f"pipelined tiny call, {where}", many, single, "one by one", 0.5),
-        compare(f"pipelined raw bytes, {where}", raw_many, raw_single, "one by one"),
+        compare(f"pipelined tiny call, {server} {place.name}", many, single, "one by one", 0.5),
+        compare(f"pipelined raw bytes, {server} {place.name}", raw_many, raw_single, "one by one"),
     ]
 
 
@@ -123,12 +126,13 @@ def results() -> list[Result]:
         raw.close()
         out.append(compare("tiny call, replayed", tiny, floor, "raw ping-pong"))
         out.append(compare("tiny call, replayed", tiny, slow, "pure core"))
-        out += pipelining(uri, "replayed")
+        for place in placements():
+            out += pipelining(uri, "replayed", place)
         count = system_calls(uri)
         if count is not None:
             name = "system calls of a tiny call"
             out.append(Result(name, count, 2.0, count / 2.0, "send + receive", 1.0, ""))
     with daemon() as uri:
-        if uri:
-            out += pipelining(uri, "libvirtd")
+        for place in placements() if uri else ():
+            out += pipelining(uri, "libvirtd", place)
     return out

@@ -8,8 +8,10 @@
  * answers it met. The others sleep. When the head has its own answer it leaves and wakes a sleeper,
  * who finds the office empty and takes it. Nobody else is needed: no thread of our own.
  *
- * The head's first read is a plain recv that may wait a moment, which costs one system call; when
- * that was not enough it polls, so that others can wake it (rpc_wake_head).
+ * The head polls and then reads; polling lets others wake it (rpc_wake_head). On TCP its first read
+ * is a plain recv that may wait a moment, which is one system call less. Not so on a unix socket:
+ * there Linux wakes whoever sleeps in a read also when the peer takes what was sent, and that second
+ * sleep costs more than the system call (docs/performance.md).
  */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
@@ -251,7 +253,7 @@ static int head_read(struct lvc_slot *slot, int64_t now_ms, int64_t wait_ms)
         rpc_client_fail(client, LVC_CLOSED_ERROR, &why);
         return 0;
     }
-    brief = !slot->patient && !for_writing && wait_ms >= RPC_SOCKET_BRIEF_MS;
+    brief = !client->passes_fds && !slot->patient && !for_writing && wait_ms >= RPC_SOCKET_BRIEF_MS;
     client->head_polls = !brief && wait_ms > 0;
     rpc_client_unlock(client);
     if (!brief && (wait_ms > 0 || for_writing)) {

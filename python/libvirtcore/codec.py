@@ -175,14 +175,19 @@ def _choose_reader() -> tuple[Callable[[Any], Any], int]:
     raise ImportError("neither marshal nor pickle of this Python reads what the C core writes")
 
 
-def _choose_writer() -> Callable[[Any], bytes]:
+def _refuse(_value: Any, _version: int) -> bytes:
+    raise ValueError
+
+
+def _choose_writer() -> tuple[Callable[[Any], bytes], Callable[[Any, int], bytes]]:
+    """`dumps`, and a quicker `dumps2(value, 2)` that may raise ValueError instead."""
     if marshal.dumps(_WRITTEN, 2) == _WRITTEN_STREAM:
-        return _marshal_dumps
-    return write
+        return _marshal_dumps, marshal.dumps
+    return write, _refuse
 
 
 loads, FORMAT = _choose_reader()
-dumps = _choose_writer()
+dumps, dumps2 = _choose_writer()
 
 _spare: list[Codec] = []  # pop and append are atomic: each call has a codec of its own
 

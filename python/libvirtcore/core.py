@@ -20,7 +20,7 @@ from typing import Any
 
 from _libvirtmod import ffi, lib
 from libvirtcore import log
-from libvirtcore.codec import DICT, FORMAT, decode, dumps, encode, error_from, loads
+from libvirtcore.codec import DICT, FORMAT, decode, dumps, dumps2, encode, error_from, loads
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated.constants import (
     VIR_ERR_INTERNAL_ERROR,
@@ -35,12 +35,9 @@ __all__ = ["Client", "Stream", "decode", "encode"]
 _NULL = ffi.NULL
 _VALUE: int = lib.LVC_VALUE
 _MOVED: int = lib.LVC_MOVED
-_ACTIVITY: int = lib.LVC_ACTIVITY
-_FAILED: int = lib.LVC_FAILED
-_REMOTE: int = lib.LVC_REMOTE
-_AGAIN: int = lib.LVC_AGAIN
-_BLOCKED: int = lib.LVC_BLOCKED
-_HOLE: int = lib.LVC_HOLE
+_ACTIVITY, _FAILED = int(lib.LVC_ACTIVITY), int(lib.LVC_FAILED)
+_REMOTE, _AGAIN = int(lib.LVC_REMOTE), int(lib.LVC_AGAIN)
+_BLOCKED, _HOLE = int(lib.LVC_BLOCKED), int(lib.LVC_HOLE)
 
 _CLOSED: dict[int, str | None] = {
     lib.LVC_OPEN: None,
@@ -174,7 +171,10 @@ class Client:
         if self._trace is not None:
             return self.call_fds(program, proc, args, (), timeout)[0]
         # The path of nearly every call, hence written out.
-        stream = dumps(args) if args else None
+        try:
+            stream = dumps2(args, 2) if args else b""
+        except ValueError:
+            stream = dumps(args)
         try:
             slot = self._slots.pop()
         except IndexError:
@@ -183,8 +183,8 @@ class Client:
             slot.handle,
             program,
             proc,
-            _NULL if stream is None else stream,
-            0 if stream is None else len(stream),
+            stream or _NULL,
+            len(stream),
             -1 if timeout is None else _millis(timeout),
         )
         if outcome > _VALUE:

@@ -133,7 +133,10 @@ def test_own_writer_writes_what_marshal_writes(value: Any) -> None:
 
 def test_own_writer_takes_over_where_marshal_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marshal, "dumps", lambda value, version: b"something else")
-    assert codec._choose_writer() is codec.write
+    slow, quick = codec._choose_writer()
+    assert slow is codec.write
+    with pytest.raises(ValueError):
+        quick((1,), 2)
 
 
 def test_pickle_takes_over_where_marshal_differs(monkeypatch: pytest.MonkeyPatch) -> None:

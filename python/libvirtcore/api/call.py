@@ -78,7 +78,7 @@ class Row:
 
     __slots__ = (
         "checks", "domain", "effect", "failure", "guards", "handle", "kind", "method", "name",
-        "shape", "writes",
+        "plain", "shape", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +114,8 @@ class Row:
             )
         self.guards: tuple[Check, ...] = tuple(not_read_only(*guard) for guard in guards)
         self.effect = EFFECTS.get(method)
+        # A live object on a writable connection is all that `admit` asks for.
+        self.plain = kind != "connect" and not self.checks
 
 
 def done(_value: None) -> int:
@@ -137,8 +139,13 @@ def call(row: Row, handle: Any, *args: Any) -> Any:
     thread.error = None
     try:
         # As `perform`, written out: nearly every call comes this way.
-        method = getattr(admit(row, handle, args), row.method)
-        value = method(*args) if row.kind == "connect" else method(handle, *args)
+        if row.plain and handle.__class__ is row.handle and not handle._freed:
+            conn = handle.conn
+            driver = admit(row, handle, args) if conn.readonly else conn.driver
+            value = getattr(driver, row.method)(handle, *args)
+        else:
+            method = getattr(admit(row, handle, args), row.method)
+            value = method(*args) if row.kind == "connect" else method(handle, *args)
         if row.effect is not None:
             row.effect(handle, value)
         shape = row.shape
