@@ -25,7 +25,9 @@ PARAM_TYPES = ("INT", "UINT", "LLONG", "ULLONG", "DOUBLE", "BOOLEAN", "STRING")
 
 # Which marks and clauses an entry may bear.
 EVENT_MARKS = frozenset(("id", "since", "as"))
-BARE_MARKS = frozenset(("right", "each", "high", "unauthenticated", "stream", "fds", "as", "since"))
+BARE_MARKS = frozenset(
+    ("right", "each", "high", "unauthenticated", "stream", "fds", "as", "since", "dispatch")
+)
 FUNCTION_MARKS = frozenset(
     ("shape", "inputs", "no-method", "since", "py", "door", "unbound", "via")
 )
@@ -186,6 +188,7 @@ class _Builder:
             marks.since,
             entry.doc,
             entry.where,
+            marks.dispatch,
         )
         self._procedures[program.name].append(proc)
         if public:

@@ -135,7 +135,10 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Procedure:
-    """One number of a program. `args`/`ret` are None when nothing is sent."""
+    """One number of a program. `args`/`ret` are None when nothing is sent.
+
+    `dispatch`: why the daemon's half is written by hand, "" when it is generated.
+    """
 
     program: str
     number: int
@@ -153,6 +156,7 @@ class Procedure:
     since: str = ""
     doc: str = ""
     line: str = ""
+    dispatch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@
               | "id" NAME | @SINCE
     right     = ( "?" | "!" ) [ NAME ":" ] NAME [ "[" [ "not" | NAME "=" ] NAME { "|" NAME } "]" ]
     clause    = mark … | "c" prototype | "py" method | "door" TEXT | "unbound" TEXT
-              | "via" NAME { "," NAME }
+              | "dispatch" TEXT | "via" NAME { "," NAME }
     method    = NAME [ "(" params ")" ] [ "->" annotation ] [ "fails" how ] [ "hand" TEXT ]
 
 generator/api/README.md explains the notation by example.
@@ -298,7 +298,7 @@ class _Parser:
         marks.seen[what] = where
 
     def _clause(self, marks: s.Marks) -> None:
-        if self._is("name") and self._now.value in ("c", "py", "door", "unbound", "via"):
+        if self._is("name") and self._now.value in s.CLAUSES:
             self._see(marks, self._now.value, self._now.where)
         if self._take("name", "c"):
             marks.c = self._prototype()
@@ -308,13 +308,15 @@ class _Parser:
             marks.door = self._want("text", "a reason")
         elif self._take("name", "unbound"):
             marks.unbound = self._want("text", "a reason")
+        elif self._take("name", "dispatch"):
+            marks.dispatch = self._want("text", "a reason")
         elif self._take("name", "via"):
             names: list[str] = [self._name("a procedure")]
             while self._take(","):
                 names.append(self._name("a procedure"))
             marks.via = tuple(names)
         elif not self._mark(marks):
-            self._fail("a clause (c, py, door, unbound, via) or a mark")
+            self._fail(f"a clause ({', '.join(s.CLAUSES)}) or a mark")
 
     def _mark(self, marks: s.Marks) -> bool:
         where = self._now.where

@@ -70,6 +70,10 @@ class CProto:
     args: tuple[tuple[str, str], ...]
 
 
+# What a clause begins with, besides marks.
+CLAUSES = ("c", "py", "door", "dispatch", "unbound", "via")
+
+
 @dataclass(slots=True)
 class Marks:
     """What may follow a call on its line or in its clauses; `seen` tells where each stands."""
@@ -87,6 +91,7 @@ class Marks:
     via: tuple[str, ...] = ()
     event_id: str = ""
     door: str = ""
+    dispatch: str = ""
     unbound: str = ""
     c: CProto | None = None
     py: PyClause | None = None

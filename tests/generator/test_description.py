@@ -50,7 +50,7 @@ def test_every_remote_call_states_a_right(model: Model) -> None:
     """Only what stands before or after a session, or asks about it, needs none."""
     free = [p.name for p in model.programs[0].procedures if p.kind != "event" and not p.acl]
     auth = [p.name for p in model.programs[0].procedures if not p.needs_auth]
-    assert set(free) == {"connect_close", "connect_is_secure", *auth}
+    assert set(free) == {"connect_close", *auth}
 
 
 def test_docs_are_sentences_of_our_own(model: Model) -> None:

@@ -30,7 +30,7 @@ SPELLING = [
     ("1 virDomainX\n  high", "6:3: indent by 4 for a clause, by 8 to go on"),
     (
         "1 virDomainX\n    1",
-        "6:5: expected a clause (c, py, door, unbound, via) or a mark, found '1'",
+        "6:5: expected a clause (c, py, door, dispatch, unbound, via) or a mark, found '1'",
     ),
     ("1 virDomainX $", "5:14: unexpected character '$'"),
     ('1 virDomainX\n    door "why', "6:10: text is not closed on its line"),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_golden.py: one small description per feature of the notation, and what becomes of it.
 
-golden/FEATURE.api gives FEATURE.c and FEATURE.py (tables) and FEATURE.txt (what was derived).
-`pytest tests/generator --update-golden` rewrites the three; review the diff.
+golden/FEATURE.api gives FEATURE.c and FEATURE.py (tables), FEATURE.dispatch (the daemon's rows) and
+FEATURE.txt (what was derived).
+`pytest tests/generator --update-golden` rewrites the four; review the diff.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from generator import emit_c, emit_tables
+from generator import emit_c, emit_dispatch, emit_dispatch_table, emit_tables
 from generator.build import build
 from generator.check import check
 from generator.model import Model
@@ -69,6 +70,9 @@ def outputs(feature: str) -> dict[str, str]:
     return {
         f"{feature}.c": emit_c.emit(model)["libvirtcore/generated/tables.c"],
         f"{feature}.py": emit_tables.emit(model)["python/libvirtcore/generated/tables.py"],
+        f"{feature}.dispatch": "\n".join(
+            [*emit_dispatch.emit(model).values(), *emit_dispatch_table.emit(model).values()]
+        ),
         f"{feature}.txt": "\n".join(derived(model, f"{feature}.api")) + "\n",
     }
 
@@ -82,6 +86,7 @@ def test_feature_gives_golden_output(feature: str, update_golden: bool) -> None:
 
 
 def test_no_golden_output_is_left_over() -> None:
-    expected = {f"{feature}{suffix}" for feature in FEATURES for suffix in (".c", ".py", ".txt")}
-    found = {path.name for path in GOLDEN.iterdir() if path.suffix in (".c", ".py", ".txt")}
+    suffixes = (".c", ".dispatch", ".py", ".txt")
+    expected = {f"{feature}{suffix}" for feature in FEATURES for suffix in suffixes}
+    found = {path.name for path in GOLDEN.iterdir() if path.suffix in suffixes}
     assert found == expected

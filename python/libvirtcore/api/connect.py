@@ -33,12 +33,17 @@ __all__ = [
 ]
 
 
-def open_connection(name: str | None, auth: Any, flags: int) -> ConnectHandle:
-    """Open what a user's URI, alias or None means. Raises: VirError."""
+def open_connection(
+    name: str | None, auth: Any, flags: int, *, local: bool = False
+) -> ConnectHandle:
+    """Open what a user's URI, alias or None means; `local`: without the remote driver.
+
+    Raises: VirError.
+    """
     from libvirtcore import settings  # and what it needs: half the time of `import libvirt`
 
     uri = settings.connection_uri(name, flags)
-    driver = open_driver(uri, auth, flags)
+    driver = open_driver(uri, auth, flags, local=local)
     conn = ConnectHandle(driver, str(uri) if uri is not None else "", bool(flags & VIR_CONNECT_RO))
     driver.conn = conn
     return conn
