@@ -11,5 +11,6 @@
 
 int64_t lvc_clock_ms(void);
 int64_t lvc_clock_us(void);
+int64_t lvc_clock_ns(void);
 
 #endif

@@ -27,6 +27,7 @@ enum lvc_error_code {
 enum lvc_error_domain {
     LVC_FROM_NONE = 0,
     LVC_FROM_RPC = 7,
+    LVC_FROM_QEMU = 10,
     LVC_FROM_REMOTE = 13,
     LVC_FROM_STREAMS = 38,
 };

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/base_alloc.h"
+#include "base/base_clock.h"
 #include "generated/tables.h"
 #include "xdr/xdr_codec.h"
 
@@ -101,6 +102,12 @@ int rpc_slot_outcome(struct lvc_slot *slot, int outcome)
     return outcome;
 }
 
+/* Now, for clients that want to know. */
+static int64_t op_clock(const struct lvc_slot *slot)
+{
+    return slot->client->keeps_times ? lvc_clock_ns() : 0;
+}
+
 /* What the operation had begun is undone as far as it can be. Lock held. */
 static void op_give_up(struct lvc_slot *slot)
 {
@@ -178,6 +185,7 @@ static int call_send(struct lvc_slot *slot)
     slot->report.serial = call->serial;
     slot->report.sent = slot->out.len;
     call->sent = slot->out.len;
+    slot->report.sent_ns = op_clock(slot);
     slot->call = call;
     if (slot->pipelined) {
         slot->op = RPC_OP_FLUSH;
@@ -200,6 +208,7 @@ static int call_finish(struct lvc_slot *slot)
     uint32_t flags = client->codec_flags & ~(slot->triples ? (uint32_t)LVC_DECODE_DICT : 0U);
     int outcome = 0;
 
+    slot->report.answered_ns = op_clock(slot);
     rpc_client_unlock(client);
     slot->report.received = RPC_PREFIX_BYTES + call->payload_len;
     if (lvc_xdr_decode(type, call->payload, call->payload_len, flags, &slot->result,
@@ -321,6 +330,7 @@ int rpc_call_start(struct lvc_slot *slot, uint32_t program, uint32_t procedure,
         return LVC_FAILED;
     }
     rpc_client_lock(client);
+    slot->report.encoded_ns = op_clock(slot);
     if (rpc_client_check_open(client, err) < 0) {
         outcome = LVC_FAILED;
     } else {

@@ -109,6 +109,13 @@ void rpc_client_close_fds(struct lvc_client *client)
     rpc_wake_close(&client->wake);
 }
 
+void lvc_client_keep_times(lvc_client *client, int keep)
+{
+    rpc_client_lock(client);
+    client->keeps_times = keep != 0;
+    rpc_client_unlock(client);
+}
+
 void lvc_client_close(lvc_client *client)
 {
     lvc_error why;

@@ -108,6 +108,7 @@ struct lvc_client {
     lvc_error why;
     bool fd_unwanted; /* whoever is the last to use the descriptor closes it */
     bool activity; /* to be reported by the next operation that returns */
+    bool keeps_times;
 
     struct lvc_slot *head; /* reads for all */
     bool head_polls;

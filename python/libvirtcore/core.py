@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any
 
 from _libvirtmod import ffi, lib
 from libvirtcore import log
+from libvirtcore.buried import bury, free_buried
 from libvirtcore.codec import DICT, FORMAT, decode, dumps, dumps2, encode, error_from, loads
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated.constants import (
@@ -72,32 +72,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-# What Python has let go of in C. Garbage in a cycle is finalized in any order, so a finalizer that
-# comes later may still use what an earlier one let go of: it ends at once, but its memory is freed
-# only when the next one is made.
-_buried: deque[tuple[Callable[[Any], None], Any]] = deque()
-
-
-def _bury(end: Callable[[Any], None], free: Callable[[Any], None]) -> Callable[[Any], None]:
-    def bury(pointer: Any) -> None:
-        end(pointer)
-        _buried.append((free, pointer))
-
-    return bury
-
-
-_bury_client = _bury(lib.lvc_client_close, lib.lvc_client_free)
-_bury_slot = _bury(lib.lvc_slot_abandon, lib.lvc_slot_free)
-_bury_stream = _bury(lib.lvc_stream_drop, lib.lvc_stream_free)
-
-
-def _free_buried() -> None:
-    while _buried:
-        try:
-            free, pointer = _buried.popleft()
-        except IndexError:
-            return  # another thread was quicker
-        free(pointer)
+_bury_client = bury(lib.lvc_client_close, lib.lvc_client_free)
+_bury_slot = bury(lib.lvc_slot_abandon, lib.lvc_slot_free)
+_bury_stream = bury(lib.lvc_stream_drop, lib.lvc_stream_free)
 
 
 class _Slot:
@@ -148,7 +125,7 @@ class Client:
     """A connection to a libvirt daemon."""
 
     def __init__(self, fd: int, *, max_in_flight: int = 4) -> None:
-        _free_buried()
+        free_buried()
         err = ffi.new("lvc_error *")
         client = lib.lvc_client_new(fd, max_in_flight, FORMAT | DICT, err)
         if client == _NULL:
@@ -263,7 +240,7 @@ class Client:
             _millis(timeout),
         )
         reply = self._end(slot, outcome, began)
-        _free_buried()
+        free_buried()
         opened = Stream(self, lib.lvc_slot_take_stream(slot.handle), reply)
         self._slots.append(slot)
         return opened
@@ -350,6 +327,10 @@ class Client:
         lib.lvc_client_close(self._client)
         if self._forks != _forks and self._closed is None:
             self._closed = "client"
+
+    def keep_times(self, keep: bool) -> None:
+        """Whether reports say when a call was encoded, sent and answered; for traces."""
+        lib.lvc_client_keep_times(self._client, keep)
 
     # --- for Stream, too --------------------------------------------------------------------------
 
