@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # URI scheme (None: any) → module and class. Tried from the top.
 _DRIVERS: list[tuple[str | None, str, str]] = [
     ("test", "libvirtcore.drivers.test.driver", "TestDriver"),
+    ("qemu", "libvirtcore.drivers.qemu.driver", "QemuDriver"),
     (None, "libvirtcore.drivers.remote.driver", "RemoteDriver"),
 ]
 
@@ -30,13 +31,16 @@ def register_driver(scheme: str | None, module: str, name: str) -> None:
     _DRIVERS.insert(0, (scheme, module, name))
 
 
-def open_driver(uri: Uri | None, auth: Any, flags: int) -> Driver:
-    """Open a URI with the first driver that takes it. Raises: VirError."""
+def open_driver(uri: Uri | None, auth: Any, flags: int, *, local: bool = False) -> Driver:
+    """Open a URI with the first driver that takes it. Raises: VirError.
+
+    With `local`, as the daemon asks, only drivers of a scheme are tried: nobody else is called.
+    """
     from importlib import import_module  # here, so that `import libvirt` is spared it
 
     scheme = uri.scheme.partition("+")[0] if uri is not None else None
     for wanted, module, name in _DRIVERS:
-        if wanted is None or wanted == scheme:
+        if (wanted is not None and scheme in (None, wanted)) if local else wanted in (None, scheme):
             cls: type[Driver] = getattr(import_module(module), name)
             driver = cls.connect_open(uri, auth, flags)
             if driver is not None:

@@ -34,6 +34,11 @@ def _path(prefix: str, options: Options) -> str:
     return f"{SYSTEM_SOCKETS}/{prefix}-sock{'-ro' if options.readonly else ''}"
 
 
+def shared_endpoint(options: Options) -> Endpoint:
+    """Where libvirtd listens for all drivers."""
+    return Endpoint(_path("libvirt", options), ("libvirtd",))
+
+
 def choose(options: Options) -> Endpoint:
     """The socket for a local connection, or the one to reach at the far end of ssh."""
     shared = _path("libvirt", options)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""unix.py: the UNIX socket of a daemon on this host; the user's own daemon is started on demand.
+"""unix.py: the UNIX socket of a daemon on this host; the user's own daemon is started on demand:
+the installed one, or the one of this package where there is no other.
 
 Called by: transport.py. Calls: sockets.py.
 Never: starts a daemon for the system.
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import importlib.util
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +23,7 @@ from libvirtcore import deadline
 from libvirtcore.drivers.remote.failure import system_error, timed_out
 from libvirtcore.drivers.remote.link import Link
 from libvirtcore.drivers.remote.options import Options
-from libvirtcore.drivers.remote.sockets import Endpoint, choose, find_daemon
+from libvirtcore.drivers.remote.sockets import Endpoint, choose, find_daemon, shared_endpoint
 from libvirtcore.settings import runtime_directory
 
 PATH_MAX = 107  # bytes of sun_path, less its NUL
@@ -84,13 +87,16 @@ def _start_and_connect(endpoint: Endpoint, options: Options) -> socket.socket:
         if connection is not None:
             return connection
         program = next(filter(None, map(find_daemon, daemons)), None)
-        if program is None:
+        command = [program] if program is not None else own_daemon(options)
+        if not command:
             raise system_error(
                 f"Failed to connect socket to '{endpoint.path}', and no {' or '.join(daemons)} "
                 "is installed to be started",
                 errno.ENOENT,
             )
-        _start(program)
+        if program is None:
+            endpoint = shared_endpoint(options)
+        _start(command)
         limit = deadline.remaining()
         seconds = _START_SECONDS if limit is None else min(_START_SECONDS, limit)
         until = time.monotonic() + seconds
@@ -119,15 +125,28 @@ def _start_lock(daemon: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _start(program: str) -> None:
+def own_daemon(options: Options) -> list[str]:
+    """How to run the daemon that comes with this package; empty when it cannot serve the URI."""
+    if os.environ.get("VIRTD_PATH") or os.environ.get("LIBVIRTD_PATH"):
+        return []  # the user has said which one
+    if options.mode == "direct" or options.driver not in ("", "qemu", "test"):
+        return []
+    wanted = ("libvirtd", "_libvirtmod")  # the daemon has no pure-Python core
+    if any(importlib.util.find_spec(name) is None for name in wanted):
+        return []
+    return [sys.executable, "-m", "libvirtd"]
+
+
+def _start(command: list[str]) -> None:
     """Run the daemon in a session of its own; it ends by itself when nobody uses it for a while.
 
     A shell in between makes the daemon a child of init, so that no zombie is left to this process.
     """
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    names = (*_ENVIRONMENT, "PYTHONPATH") if len(command) > 1 else _ENVIRONMENT
+    environment = {name: os.environ[name] for name in names if name in os.environ}
     script = 'umask 077; "$0" "$@" </dev/null >/dev/null 2>&1 &'
     subprocess.run(
-        ["/bin/sh", "-c", script, program, f"--timeout={_IDLE_SECONDS}"],
+        ["/bin/sh", "-c", script, *command, f"--timeout={_IDLE_SECONDS}"],
         env=environment,
         cwd="/",
         start_new_session=True,

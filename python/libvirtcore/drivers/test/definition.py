@@ -113,6 +113,7 @@ class Definition:
         self._parse_os()
         self.max_memory, self.memory = self._parse_memory()
         self.vcpus = self._parse_vcpus()
+        self._formatted: tuple[tuple[object, ...], str] = ((), "")  # what it depends on, and it
 
     def _parse_name(self) -> str:
         name = self.root.findtext("name") or ""
@@ -176,6 +177,12 @@ class Definition:
 
     def format(self, domain_id: int) -> str:
         """Return the document as libvirt lays it out, with uuid and, when running, the id."""
+        facts = (self.name, self.uuid, self.max_memory, self.memory, self.vcpus, domain_id)
+        if facts != self._formatted[0]:
+            self._formatted = (facts, self._format(domain_id))
+        return self._formatted[1]
+
+    def _format(self, domain_id: int) -> str:
         self.set_text("name", self.name, after="")
         self.set_text("uuid", self.uuid_string, after="name")
         self.set_text("memory", str(self.max_memory), after="uuid")

@@ -98,7 +98,11 @@ class DomainCalls(DomainTuning):
         return self._lookup(lambda d: d.active and d.id == id)
 
     def domain_lookup_by_uuid(self, uuid: bytes) -> DomainHandle:
-        return self._lookup(lambda d: d.live.uuid == uuid)
+        with self.node.lock:
+            domain = self.node.domains.get(uuid)
+            if domain is None:
+                raise no_domain()
+            return self._handle(domain)
 
     def domain_lookup_by_name(self, name: str) -> DomainHandle:
         return self._lookup(lambda d: d.live.name == name)

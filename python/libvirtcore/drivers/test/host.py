@@ -153,7 +153,7 @@ class HostFacts:
             raise report(
                 c.VIR_ERR_INVALID_ARG,
                 c.VIR_FROM_TEST,
-                f"Range exceeds available cells: start {startCell}, available {len(_CELLS_KIB)}",
+                "Range exceeds available cells",
             )
         return list(_CELLS_KIB[startCell : startCell + maxcells])
 

@@ -129,7 +129,7 @@ class Node:
             raise report(
                 c.VIR_ERR_OPERATION_INVALID,
                 c.VIR_FROM_DOMAIN,
-                f"domain is already active as '{known.live.name}'",
+                f"domain '{known.live.name}' is already active",
             )
         for other in self.domains.values():
             if other is not known and other.live.name == definition.name:

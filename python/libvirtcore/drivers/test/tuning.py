@@ -16,7 +16,8 @@ from libvirtcore.handles import DomainHandle
 _LIVE = c.VIR_DOMAIN_AFFECT_LIVE
 _CONFIG = c.VIR_DOMAIN_AFFECT_CONFIG
 _GUEST_TIME = 627319920  # seconds since 1970; libvirt's test guests all live in that moment
-_HOST_CPUS = 8
+_HOST_CPUS = 16
+_LABEL = b"libvirt-test"  # security label of every running guest
 
 
 def _invalid(detail: str) -> VirError:
@@ -143,6 +144,10 @@ class DomainTuning:
     def domain_set_autostart(self, dom: DomainHandle, autostart: int) -> None:
         with self.node.lock:
             self.node.find(dom).autostart = bool(autostart)
+
+    def domain_get_security_label(self, dom: DomainHandle) -> tuple[bytes, int]:
+        with self.node.lock:
+            return (_LABEL, 1) if self.node.find(dom).active else (b"", 0)
 
     def domain_get_hostname(self, dom: DomainHandle, flags: int) -> str:
         check_flags("testDomainGetHostname", flags, 0)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""command.py: a complete definition → the arguments and the environment of its QEMU.
+
+`build` wants a model with addresses and aliases (defaults.complete, addresses, aliases); parts are
+put on the line in the order libvirt has them, for the guest sees some of that order.
+Called by: drivers.qemu.start, domxml-to-native. Calls: every command_*.py.
+Never: starts QEMU, opens files, changes the model but for the numbers of its images.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from libvirtcore.drivers.qemu import (
+    command_chardev,
+    command_controllers,
+    command_cpu,
+    command_devices,
+    command_disks,
+    command_graphics,
+    command_hostdev,
+    command_machine,
+    command_memory,
+    command_net,
+    command_secrets,
+    command_storage,
+)
+from libvirtcore.drivers.qemu.command_line import Command, Context, Line, comma, get, internal
+
+if TYPE_CHECKING:
+    from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.caps import QemuCaps
+
+__all__ = ["Command", "Context", "build", "native_model", "native_text", "prepare"]
+
+_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+_SAFE = re.compile(r"[A-Za-z0-9+,\-./:=@_%]+\Z", re.ASCII)
+_DEPRECATED = {"omit": "accept", "reject": "reject", "crash": "crash"}
+
+
+def prepare(dom: Domain, caps: QemuCaps, ctx: Context) -> Line:
+    """A line for one device of a model, as attaching to a running guest needs it."""
+    line = Line(dom, caps, ctx)
+    command_storage.number_nodes(line)
+    return line
+
+
+def build(dom: Domain, caps: QemuCaps, ctx: Context) -> Command:
+    """The command of a guest. Raises: VirError when QEMU or we cannot do what is asked."""
+    line = prepare(dom, caps, ctx)
+    emulator = line.dom.devices.emulator
+    if not emulator:
+        raise internal("the domain has no emulator")
+    _environment(line)
+    _machine(line)
+    _devices(line)
+    _end(line)
+    return Command([emulator, *line.argv], line.env)
+
+
+def _environment(line: Line) -> None:
+    ctx = line.ctx
+    path = ctx.path or os.environ.get("PATH") or "/usr/local/bin:/usr/bin:/bin"
+    line.env.update({
+        "LC_ALL": "C",
+        "PATH": path,
+        "HOME": ctx.lib_dir,
+        "XDG_DATA_HOME": f"{ctx.lib_dir}/.local/share",
+        "XDG_CACHE_HOME": f"{ctx.lib_dir}/.cache",
+        "XDG_CONFIG_HOME": f"{ctx.lib_dir}/.config",
+    })  # fmt: skip
+
+
+def _machine(line: Line) -> None:
+    command_machine.boot_order(line)
+    line.add("-name", f"guest={comma(line.dom.name)},debug-threads=on")
+    behavior = get(line.dom, "qemu_deprecation", "behavior")
+    if behavior in _DEPRECATED:
+        line.json("-compat", {"deprecated-output": "hide",
+                              "deprecated-input": _DEPRECATED[behavior]})  # fmt: skip
+    line.add("-S")
+    command_secrets.master_key(line)
+    flash = command_machine.pflash(line)
+    command_machine.machine(line, flash, command_memory.ram_id(line))
+    command_machine.accelerator(line)
+    command_machine.tseg(line)
+    command_cpu.cpu(line)
+    command_machine.firmware(line)
+    command_memory.memory(line)
+    command_cpu.smp(line)
+    command_cpu.iothreads(line)
+    command_memory.numa(line)
+    line.add("-uuid", line.dom.uuid)
+    command_machine.generation_id(line)
+    command_machine.smbios(line)
+    command_machine.firmware_config(line)
+    command_graphics.no_display(line)
+    line.add("-no-user-config", "-nodefaults")
+    command_chardev.monitor(line)
+    command_machine.clock(line)
+    command_machine.power(line)
+    command_machine.boot(line)
+
+
+def _devices(line: Line) -> None:
+    command_controllers.iommu(line)
+    command_controllers.global_controllers(line)
+    command_controllers.controllers(line)
+    command_memory.memory_devices(line)
+    command_devices.hubs(line)
+    command_disks.disks(line)
+    command_devices.filesystems(line)
+    command_net.interfaces(line)
+    command_devices.smartcards(line)
+    command_chardev.serials(line)
+    command_chardev.parallels(line)
+    command_chardev.channels(line)
+    command_chardev.consoles(line)
+    command_devices.tpms(line)
+    command_devices.inputs(line)
+    command_graphics.audios(line)
+    command_graphics.graphics(line)
+    command_graphics.videos(line)
+    command_graphics.sounds(line)
+    command_devices.watchdogs(line)
+    command_hostdev.redirdevs(line)
+    command_hostdev.hostdevs(line)
+    if line.ctx.incoming:
+        line.add("-incoming", line.ctx.incoming)
+    command_devices.balloon(line)
+    command_devices.rngs(line)
+    command_devices.memory_dump_info(line)
+
+
+def _end(line: Line) -> None:
+    extra = line.dom.qemu_commandline
+    for item in get(extra, "args") or ():
+        line.add(item.value or "")
+    for item in get(extra, "envs") or ():
+        line.env[item.name] = item.value or ""
+    if line.ctx.sandbox:
+        line.add("-sandbox", _SANDBOX)
+    command_devices.panics(line)
+    command_devices.shmems(line)
+    command_devices.vsock(line)
+    if line.ctx.timestamps:
+        line.add("-msg", "timestamp=on")
+
+
+# --- domxml-to-native -----------------------------------------------------------------------------
+
+
+def native_model(dom: Domain, caps: QemuCaps) -> None:
+    """Change a complete model into what domxml-to-native speaks of.
+
+    No network is set up for mere text, so every interface becomes a tap device, of which only the
+    MAC address and the model are the old one's; then everything without a place or name gets one.
+    """
+    from libvirtcore.conf.interface import Interface
+    from libvirtcore.drivers.qemu import firmware
+    from libvirtcore.drivers.qemu.addresses import assign_addresses
+    from libvirtcore.drivers.qemu.aliases import assign_aliases
+    from libvirtcore.drivers.qemu.defaults import NVRAM_DIR
+
+    devices: Any = dom.devices
+    for place, old in enumerate(devices.interfaces):
+        if old.type != "hostdev":
+            devices.interfaces[place] = Interface(type="ethernet", mac=old.mac, model=old.model)
+    firmware.choose(dom, NVRAM_DIR)
+    assign_addresses(dom, caps)
+    assign_aliases(dom)
+
+
+def native_text(command: Command) -> str:
+    """A command as domxml-to-native prints it: environment and arguments quoted for a shell."""
+    words = [f"{name}={_quote(value)}" for name, value in command.env.items()]
+    return " ".join([*words, *(_quote(word) for word in command.argv)])
+
+
+def _quote(word: str) -> str:
+    if _SAFE.match(word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"

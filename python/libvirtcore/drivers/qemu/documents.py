@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""documents.py: domain documents → models as this driver keeps them: complete, placed, named.
+
+Called by: drivers.qemu.define, lifecycle, start, store, save. Calls: conf, defaults, addresses,
+aliases, validate.
+Never: keeps a model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from libvirtcore.conf import PARSE_INACTIVE, Domain
+from libvirtcore.errors import VirError
+from libvirtcore.generated import constants as c
+
+if TYPE_CHECKING:
+    from libvirtcore.drivers.qemu.caps import QemuCaps
+    from libvirtcore.drivers.qemu.host import Host
+
+NAME_MAX = 255 - len(".xml")  # bytes of a name that still is a file's
+
+
+def read(host: Host, xml: str) -> Domain:
+    """A user's document: checked, with everything filled in that the user left out.
+
+    Raises: VirError.
+    """
+    model = Domain.parse(xml, PARSE_INACTIVE)
+    check_name(host, model.name)
+    finish(model, host.capabilities(model))
+    return model
+
+
+def check_name(host: Host, name: str) -> None:
+    """Refuse a name that cannot be a file's. Raises: VirError."""
+    if len(name.encode()) > NAME_MAX:
+        path = f"{host.paths.config}/{name}.xml"
+        message = f"Failed to create file '{path}': File name too long"
+        raise VirError(
+            c.VIR_ERR_SYSTEM_ERROR, c.VIR_FROM_NONE, message, str1="%s", str2=message, int1=36
+        )
+
+
+def finish(model: Domain, caps: QemuCaps) -> None:
+    """Fill in what a user left out. Raises: VirError when it cannot run here."""
+    from libvirtcore.drivers.qemu.addresses import assign_addresses
+    from libvirtcore.drivers.qemu.defaults import complete
+
+    complete(model, caps)
+    assign_addresses(model, caps)
+    check(model, caps)
+
+
+def check(model: Domain, caps: QemuCaps) -> None:
+    """Refuse what this QEMU cannot do. Raises: VirError."""
+    try:
+        from libvirtcore.drivers.qemu.validate import validate
+    except ImportError:
+        return
+    validate(model, caps)
+
+
+def prepare(model: Domain, caps: QemuCaps) -> None:
+    """What a model gets only when its guest starts: names of its devices."""
+    from libvirtcore.drivers.qemu.aliases import assign_aliases
+
+    assign_aliases(model)
+
+
+def uuid_bytes(model: Domain) -> bytes:
+    """The UUID of a model as handles bear it."""
+    return bytes.fromhex(str(model.uuid).replace("-", ""))

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""resources.py: what of the host a guest needs before its QEMU starts: sockets, ports, taps, keys.
+
+Sockets of character devices listen here and are handed over, as the monitor's is: the guest's
+programs can connect at once, and no path is too long. Closing a `Resources` gives up our copies.
+Called by: drivers.qemu.start. Calls: command_secrets (the guest's master key).
+Never: leaves anything outside the guest's folder that QEMU's end does not remove, but sockets at
+paths that the user chose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from libvirtcore.conf.chardev import CharSource
+from libvirtcore.drivers.qemu import command_secrets
+from libvirtcore.drivers.qemu.guest import internal, system_error
+from libvirtcore.drivers.qemu.paths import make_private
+from libvirtcore.drivers.qemu.refresh import character_devices
+from libvirtcore.errors import report
+from libvirtcore.generated import constants as c
+
+if TYPE_CHECKING:
+    from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.host import Host
+
+VNC_PORTS = range(5900, 65536)
+_TUNSETIFF = 0x400454CA
+_IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
+_SIOCGIFINDEX, _SIOCBRADDIF, _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8933, 0x89A2, 0x8913, 0x8914
+_IFF_UP = 1
+_TAP_TYPES = ("ethernet", "bridge")
+
+
+def listen_at(path: str, mode: int = 0o600) -> socket.socket:
+    """A socket listening at a path of any length; what is there already is replaced.
+
+    Raises: VirError.
+    """
+    folder, name = os.path.split(path)
+    listening = socket.socket(socket.AF_UNIX)
+    parent = -1
+    try:
+        parent = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+        listening.bind(f"/proc/self/fd/{parent}/{name}")
+        os.chmod(name, mode, dir_fd=parent)
+        listening.listen(1)
+    except OSError as fault:
+        listening.close()
+        raise system_error(fault, f"Unable to bind to UNIX socket path '{path}'") from None
+    finally:
+        if parent >= 0:
+            os.close(parent)
+    return listening
+
+
+class Resources:
+    """What was made for one start. A context: descriptors are closed at its end."""
+
+    def __init__(self, host: Host, folder: str) -> None:
+        self.host = host
+        self.folder = folder
+        self.fds: list[int] = []  # that QEMU inherits
+        self.sockets: dict[str, int] = {}
+        self.taps: dict[str, list[int]] = {}
+        self.master_key: bytes | None = None
+        self._made = contextlib.ExitStack()
+
+    def __enter__(self) -> Resources:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up our copies of the descriptors."""
+        self._made.close()
+
+    def keep(self, listening: socket.socket) -> int:
+        """Hand a socket over to QEMU."""
+        self._made.callback(listening.close)
+        self.fds.append(listening.fileno())
+        return listening.fileno()
+
+    def prepare(self, model: Domain) -> None:
+        """Make what a model needs, and write into it what was chosen. Raises: VirError."""
+        try:
+            self.master_key = command_secrets.make_master_key(self.folder)
+        except OSError as fault:
+            raise system_error(fault, f"cannot write a key into '{self.folder}'") from None
+        for device in character_devices(model):
+            self._character_device(device)
+        for graphics in model.devices.graphics:
+            self._graphics(graphics)
+        for interface in model.devices.interfaces:
+            if interface.type in _TAP_TYPES:
+                self._tap(interface)
+
+    # --- sockets ----------------------------------------------------------------------------------
+
+    def _character_device(self, device: Any) -> None:
+        alias = device.alias.name if device.alias is not None else None
+        if device.type != "unix" or alias is None:
+            return
+        source = device.source
+        if source is None or not source.path:
+            name = (device.target.name if device.target is not None else None) or alias
+            if "/" in name or name in (".", ".."):
+                raise report(
+                    c.VIR_ERR_CONFIG_UNSUPPORTED,
+                    c.VIR_FROM_QEMU,
+                    f"channel name '{name}' cannot name a socket",
+                )
+            short = os.path.basename(self.folder)
+            folder = os.path.join(self.host.paths.lib, "channel", "target", short)
+            try:
+                make_private(folder)
+            except OSError as fault:
+                raise system_error(fault, f"Cannot create directory '{folder}'") from None
+            source = CharSource(mode="bind", path=os.path.join(folder, name))
+            device.source = source
+        if source.mode == "bind" and alias not in self.sockets:
+            self.sockets[alias] = self.keep(listen_at(source.path))
+
+    # --- displays ---------------------------------------------------------------------------------
+
+    def _graphics(self, graphics: Any) -> None:
+        if graphics.type != "vnc":
+            return
+        first = graphics.listens[0] if graphics.listens else None
+        kind = first.type if first is not None else "address"
+        if kind == "socket" and first is not None and not first.socket and not graphics.socket:
+            first.socket = os.path.join(self.folder, "vnc.sock")
+        if kind in ("socket", "none") or (graphics.port or -1) >= 5900:
+            return
+        address = (first.address if first is not None else None) or graphics.listen
+        graphics.port = free_port(address or "127.0.0.1")
+
+    # --- networks ---------------------------------------------------------------------------------
+
+    def _tap(self, interface: Any) -> None:
+        """Make a tap device, up and in its bridge."""
+        alias = interface.alias.name
+        name = interface.target.dev if interface.target is not None else None
+        try:
+            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        except OSError as fault:
+            raise system_error(
+                fault, "Unable to open /dev/net/tun, is tun module loaded?"
+            ) from None
+        self._made.callback(os.close, fd)
+        wanted = (name or "vnet%d").encode()
+        if len(wanted) > 15:
+            raise report(
+                c.VIR_ERR_CONFIG_UNSUPPORTED,
+                c.VIR_FROM_QEMU,
+                f"interface name '{name}' is too long",
+            )
+        flags = _IFF_TAP | _IFF_NO_PI
+        if interface.model is not None and str(interface.model.type).startswith("virtio"):
+            flags |= _IFF_VNET_HDR
+        try:
+            answer = fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", wanted, flags))
+            made = answer[:16].rstrip(b"\0").decode()
+            if interface.type == "bridge":
+                _join_bridge(str(interface.source.bridge), made)
+            _bring_up(made)
+        except OSError as fault:
+            raise system_error(fault, f"Unable to create tap device {wanted.decode()}") from None
+        from libvirtcore.drivers.qemu.model import ensure
+
+        ensure(interface, "target").dev = made
+        self.taps[alias] = [fd]
+        self.fds.append(fd)
+
+
+def free_port(address: str) -> int:
+    """A port for a display that nobody listens on. Raises: VirError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for port in VNC_PORTS:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind((address, port))
+                probe.listen(1)
+            except OSError:
+                continue
+            return port
+    raise internal("Unable to find an unused port in range 'vnc' (5900-65535)")
+
+
+def _join_bridge(bridge: str, name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+        answer = fcntl.ioctl(control, _SIOCGIFINDEX, struct.pack("16si20x", name.encode(), 0))
+        index = struct.unpack_from("16si", answer)[1]
+        request = struct.pack("16si20x", bridge.encode()[:15], index)
+        fcntl.ioctl(control, _SIOCBRADDIF, request)
+
+
+def _bring_up(name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+        request = struct.pack("16sH22x", name.encode(), 0)
+        flags = struct.unpack_from("16sH", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
+        request = struct.pack("16sH22x", name.encode(), flags | _IFF_UP)
+        fcntl.ioctl(control, _SIOCSIFFLAGS, request)
