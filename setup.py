@@ -100,10 +100,11 @@ setup(
     package_dir={"": "python"},
     packages=find_namespace_packages(
         "python",
-        include=["libvirtcore", "libvirtcore.*", "*-stubs"],
+        include=["libvirtcore", "libvirtcore.*", "libvirtd", "libvirtd.*", "*-stubs"],
         exclude=["*.__pycache__", "__pycache__"],
     ),
     py_modules=modules(),
     package_data={"": ["py.typed", "*.pyi"]},
+    entry_points={"console_scripts": ["libvirtd = libvirtd.main:main"]},
     **(core_arguments() if wants_core() else {"install_requires": []}),
 )
