@@ -7,6 +7,8 @@ libvirt-stubs lists the same names for type checkers.
 
 from __future__ import annotations
 
+from os import environ as _environ
+
 import libvirtmod
 from libvirtcore.errors import libvirtError as libvirtError
 from libvirtcore.events.loop import (
@@ -173,3 +175,8 @@ _TYPE_NAMES = {
         "libvirtcore.annotations",
     ),
 }
+
+if "LIBVIRTCORE_TRACE" in _environ:
+    from libvirtcore.trace import start_from_environment as _start_trace
+
+    _start_trace("libvirtcore.drivers.remote.driver")
