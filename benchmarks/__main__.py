@@ -9,7 +9,7 @@ import platform
 
 from benchmarks.measure import Result, plot, table
 
-NAMES = ("codec", "wire", "calls", "startup")
+NAMES = ("codec", "wire", "calls", "daemon", "startup")
 
 
 def machine() -> str:
