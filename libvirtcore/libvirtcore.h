@@ -243,7 +243,8 @@ int64_t lvc_qmp_execute(lvc_qmp_slot *slot, const char *text, size_t len, const 
                         uint32_t nfds, int64_t timeout_ms);
 int64_t lvc_qmp_submit(lvc_qmp_slot *slot, const char *text, size_t len, const int *fds,
                        uint32_t nfds); /* report->id */
-int64_t lvc_qmp_wait(lvc_qmp_slot *slot, uint64_t id, int64_t timeout_ms); /* 0: LVC_BLOCKED */
+/* timeout_ms 0: LVC_BLOCKED when no pump has read the answer. */
+int64_t lvc_qmp_wait(lvc_qmp_slot *slot, uint64_t id, int64_t timeout_ms);
 int64_t lvc_qmp_sync(lvc_qmp_slot *slot, uint64_t number, int64_t timeout_ms); /* agent */
 int64_t lvc_qmp_resume(lvc_qmp_slot *slot, int64_t slice_ms);
 int64_t lvc_qmp_pump(lvc_qmp_slot *slot, int64_t timeout_ms);

@@ -386,6 +386,9 @@ static int op_wait(struct lvc_qmp_slot *slot, int64_t slice_ms)
             return op_cancelled(slot);
         }
         if (slot->nonblock) {
+            if (slot->op != QMP_OP_PUMP) {
+                return LVC_BLOCKED; /* only asked for; reading is for who pumps */
+            }
             rc = op_peek(slot, &tries);
             if (rc != 0) {
                 return rc;

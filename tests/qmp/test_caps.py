@@ -33,6 +33,9 @@ import json, os, socket, sys, time
 mode = sys.argv[0].rpartition("-")[2]
 if mode == "complains":
     sys.exit("could not load \\x07firmware")
+if mode == "shouts":
+    while True:
+        os.write(2, b"x" * 65536)
 if mode == "sleeps":
     time.sleep(1000)
 fd = int(next(word for word in sys.argv if word.startswith("socket,")).rpartition("=")[2])
@@ -99,7 +102,8 @@ def real() -> QemuCaps:
 
 @pytest.mark.slow
 def test_what_a_real_qemu_can_do(real: QemuCaps) -> None:
-    said = subprocess.run([real.binary, "--version"], capture_output=True, text=True, check=True)
+    asked = [real.binary, "--version"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True, env={})
     assert ".".join(map(str, real.version)) in said.stdout
     assert real.arch == "x86_64"
     assert real.version_number >= 5_000_000
@@ -185,7 +189,8 @@ def _running(binary: str) -> list[int]:
         ("vanishes", "End of file from qemu monitor"),
         ("babbles", "something else before its greeting: QEMU 9.9 monitor"),
         ("sleeps", "no QMP greeting came within"),
-        ("refuses", "Failed to probe QEMU binary with QMP"),
+        ("refuses", "Failed to probe QEMU binary with QMP: "),
+        ("shouts", "Failed to probe QEMU binary with QMP: xxxxx"),
     ],
 )
 @pytest.mark.slow
@@ -193,7 +198,7 @@ def test_what_is_no_qemu_is_refused(everybodys: Path, mode: str, words: str) -> 
     binary = false_qemu(everybodys, mode)
     began = time.monotonic()
     with pytest.raises(VirError) as caught:
-        probe(binary, seconds=3 if mode == "sleeps" else 20)
+        probe(binary, seconds=2 if mode in ("sleeps", "shouts") else 20)
     assert words in caught.value.message
     assert caught.value.code == VIR_ERR_INTERNAL_ERROR
     assert time.monotonic() - began < 15

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -403,3 +404,20 @@ def test_forked_child_may_not_use_it(peer: Peer, client: qmp.Client) -> None:
     assert os.waitpid(child, 0)[1] == 0
     peer.run(peer.echo)
     assert client.execute("x", timeout=10) == {"did": "x"}
+
+
+def test_signals_are_handled_while_waiting(peer: Peer, client: qmp.Client) -> None:
+    def stop(*_unused: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            client.execute("x", timeout=20)
+        assert time.monotonic() - began < 5
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    peer.run(peer.echo)
+    assert client.execute("y", timeout=10) == {"did": "y"}

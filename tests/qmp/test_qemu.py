@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import time
@@ -129,10 +128,9 @@ async def _quit_and_listen(client: aio.Client) -> Any:
 
 def test_a_monitor_that_somebody_else_holds(core: Any, start_qemu: Start, tmp_path: Path) -> None:
     path = str(tmp_path / "second")
-    start_qemu("-qmp", f"unix:{path},server=on,wait=off")
-    end = time.monotonic() + 30
-    while not os.path.exists(path) and time.monotonic() < end:
-        time.sleep(0.01)
+    _process, fd = start_qemu("-qmp", f"unix:{path},server=on,wait=off")
+    with qmp.connect(fd=fd, timeout=30) as other:
+        other.execute("query-status", timeout=30)  # now it listens
     with qmp.connect(path, timeout=30) as first:
         with pytest.raises(VirError, match="another client may hold the monitor"):
             qmp.connect(path, timeout=0.3)

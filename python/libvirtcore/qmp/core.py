@@ -193,7 +193,7 @@ class Connection:
         return self._value(slot, outcome, command)
 
     def take(self, number: int, command: str = "") -> tuple[bool, Any]:
-        """Whether a submitted command is answered, and if it is, its value; never waits."""
+        """Whether `pump` has met the answer of a submitted command, and the answer."""
         slot = self._begin()
         outcome = self._settle(slot, lib.lvc_qmp_wait(slot.handle, number, 0), command)
         if outcome & _BLOCKED:

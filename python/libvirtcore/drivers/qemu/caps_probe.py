@@ -15,7 +15,6 @@ import pwd
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +41,9 @@ _COUNT_MAX = 20000  # things in one list
 
 # Users that QEMU may be probed as instead of root, first found first.
 _USERS = ("libvirt-qemu", "qemu", "nobody")
+
+# What of our environment a probed QEMU needs.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 # Types of which the properties matter, for has("device:TYPE.PROPERTY").
 DEVICES = (
@@ -156,7 +158,8 @@ def _may_run(path: str, user: int, groups: list[int]) -> bool:
 def _running(binary: str, accel: str, end: float) -> Iterator[qmp.Client]:
     """A QEMU without a machine, and its monitor."""
     ours, theirs = socket.socketpair()
-    words = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    words, mouth = os.pipe()  # which holds only so much, whatever the other side says
+    os.set_blocking(words, False)
     # With the process that asks, the one that answers has to end.
     setpriv = shutil.which("setpriv")
     command = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
@@ -169,40 +172,48 @@ def _running(binary: str, accel: str, end: float) -> Iterator[qmp.Client]:
     process = None
     try:
         try:
-            process = _start(binary, command, theirs.fileno(), words)
+            process = _start(binary, command, theirs.fileno(), mouth)
         except OSError as wrong:
-            text = f"Failed to probe QEMU binary with QMP: {wrong.strerror}"
-            raise report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, text) from None
+            raise _failed(wrong.strerror or str(wrong)) from None
         theirs.close()
         try:
             left = max(end - time.monotonic(), 0.001)
-            with qmp.connect(fd=ours.detach(), timeout=left, max_line=_ANSWER_MAX) as client:
+            # Without out-of-band QEMU pauses after each command, also in a batch.
+            with qmp.connect(
+                fd=ours.detach(), timeout=left, oob=True, max_line=_ANSWER_MAX
+            ) as client:
                 yield client
         except qmp.QMPError:
             raise
         except VirError as wrong:
             process.kill()
             process.wait()
-            text = _complaints(words) or wrong.message
-            text = f"Failed to probe QEMU binary with QMP: {text}"
-            raise report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, text) from None
+            raise _failed(_complaints(words) or wrong.str2 or wrong.message) from None
     finally:
         if process is not None and process.poll() is None:
             process.kill()
         if process is not None:
             process.wait()
-        for each in (ours, theirs, words):
-            each.close()
+        ours.close()
+        theirs.close()
+        os.close(words)
+        os.close(mouth)
 
 
-def _start(binary: str, command: list[str], fd: int, words: Any) -> subprocess.Popen[bytes]:
+def _failed(words: str) -> VirError:
+    text = f"Failed to probe QEMU binary with QMP: {words}"
+    return report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, text)
+
+
+def _start(binary: str, command: list[str], fd: int, mouth: int) -> subprocess.Popen[bytes]:
     arguments: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
-        "stdout": words,
-        "stderr": words,
+        "stdout": mouth,
+        "stderr": mouth,
         "pass_fds": (fd,),
         "cwd": "/",
-        "env": {**os.environ, "LC_ALL": "C", "HOME": "/nonexistent"},
+        "env": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        | {"LC_ALL": "C", "HOME": "/nonexistent"},
         "start_new_session": True,
     }
     try:
@@ -211,9 +222,11 @@ def _start(binary: str, command: list[str], fd: int, words: Any) -> subprocess.P
         return subprocess.Popen(command, **arguments)
 
 
-def _complaints(words: Any) -> str:
-    words.seek(0)
-    text = words.read(_WORDS_MAX).decode("utf-8", "replace")
+def _complaints(words: int) -> str:
+    try:
+        text = os.read(words, _WORDS_MAX).decode("utf-8", "replace")
+    except BlockingIOError:
+        return ""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text).strip()
 
 
@@ -245,8 +258,9 @@ def _ask_all(binary: str, accel: str, end: float) -> QemuCaps:
             tpm_models, tpm_types, gic, sev, cpu_host, cpu_max,
         ) = _many(client, commands, end)  # fmt: skip
         if version is None or target is None:
-            text = f"Failed to probe QEMU binary with QMP: {binary} does not tell its version"
-            raise report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, text)
+            raise report(
+                VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, f"{binary} does not tell its version"
+            )
         device_names = _names(devices)
         type_names = _names(types)
         known_machines = _machines(machines)
