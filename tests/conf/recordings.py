@@ -48,7 +48,6 @@ DIFFERENCES: dict[str, str] = {
     "<redirdev": "USB controllers are the hypervisor driver's business",
     "<audio id='1'/></sound>": "drivers add the audio back end that is referred to",
     "intremap='on'": "needs of an IOMMU are the hypervisor driver's business",
-    "<idmap>": "containers are not in the model",
     "<adapter name=": "where on a bus a passed-through LUN sits is a driver's choice",
     "<nvram/>": "where NVRAM sits is a driver's choice",
     "<panic/>": "which panic device a machine has depends on the hypervisor",

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_threads.py: the client under the thread sanitizer: no race, no lock taken twice or left."""
+"""test_threads.py: client and server under the thread sanitizer: no race, no lock taken twice or left.
+
+The server also on poll, which it uses where there is no epoll.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,24 @@ CORE = REPOSITORY / "libvirtcore"
 
 
 @pytest.mark.slow
-def test_threads_do_not_race(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("check", "options"),
+    [
+        ("rpc_threads_check", ()),
+        ("rpc_server_check", ()),
+        ("rpc_server_check", ("-DLVC_NO_EPOLL",)),
+    ],
+    ids=["client", "server", "server on poll"],
+)
+def test_threads_do_not_race(tmp_path: Path, check: str, options: tuple[str, ...]) -> None:
     compiler = shutil.which("gcc") or lacking("gcc")
     if not CORE.is_dir():
         pytest.skip("an installed wheel has no C sources")
-    program = tmp_path / "rpc_threads_check"
+    program = tmp_path / check
     built = subprocess.run(
         [
             compiler, "-std=c11", "-D_GNU_SOURCE", f"-I{CORE}", f"-I{HERE}", "-g", "-O1",
-            "-fsanitize=thread", "-pthread", str(HERE / "rpc_threads_check.c"),
+            "-fsanitize=thread", "-pthread", *options, str(HERE / f"{check}.c"),
             *map(str, sorted(CORE.rglob("*.c"))), "-o", str(program),
         ],
         capture_output=True, text=True, check=False,

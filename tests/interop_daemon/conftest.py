@@ -33,3 +33,4 @@ def pair() -> Iterator[Pair]:
         lacking(*lacks)
     with Pair() as both:
         yield both
+        assert "Traceback" not in both.log(), both.log()

@@ -21,6 +21,7 @@ from tests.interop_daemon.document_differences import DIFFERENCES
 from tests.interop_daemon.documents import answer, capabilities, define
 
 NAMES = domxml.names()
+PLUGGED_LATER = ("disk-transient-share",)  # its disk is plugged in once QEMU runs
 ACCEPTED = [name for name in NAMES if domxml.recorded(name).xml is not None]
 
 
@@ -45,7 +46,7 @@ def test_every_listed_difference_has_a_document_and_a_reason() -> None:
     assert all(reason.strip() for reason in DIFFERENCES.values())
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
+@pytest.mark.parametrize("name", sorted(set(ACCEPTED) - set(DIFFERENCES)))
 def test_a_dump_defined_again_is_the_same(name: str) -> None:
     """Completing a complete definition changes nothing, not even a made-up address."""
     text = domxml.recorded(name).xml
@@ -57,8 +58,7 @@ def test_a_dump_defined_again_is_the_same(name: str) -> None:
     first = domain.format(FORMAT_INACTIVE | FORMAT_SECURE)
     complete(domain, capabilities(os_type.arch))
     assert domain.format(FORMAT_INACTIVE | FORMAT_SECURE) == first
-    if name not in DIFFERENCES:
-        assert first == text
+    assert first == text
 
 
 def test_aliases_are_unique_and_known_to_qemu() -> None:
@@ -66,7 +66,7 @@ def test_aliases_are_unique_and_known_to_qemu() -> None:
     checked = 0
     for name in ACCEPTED:
         record = domxml.recorded(name)
-        if name in DIFFERENCES or record.argv is None:
+        if name in DIFFERENCES or name in PLUGGED_LATER or record.argv is None:
             continue
         domain = define(domxml.document(name))
         assign_aliases(domain)

@@ -14,10 +14,11 @@ from tests.interop_daemon.pair import Pair
 HERE = Path(__file__).parent
 LEAST = 100
 
-# What no two runs have in common: clocks, and the version of the software itself.
+# What no two runs have in common: clocks, and numbers of commands.
 VOLATILE = (
     (re.compile(r"(CPU time: +)[0-9.]+s"), r"\1#s"),
     (re.compile(r"(Time: )[0-9]+"), r"\1#"),
+    (re.compile(r'("id":"libvirt-)[0-9]+'), r"\1#"),
     (re.compile(r"^\d{4}-\d\d-\d\d [0-9:.+]+: ", re.MULTILINE), "DATE: "),
 )
 

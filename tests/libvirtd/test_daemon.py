@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import libvirt
+from tests.conftest import lacking
 from tests.ours_daemon import OurDaemon, answers
 
 pytestmark = pytest.mark.slow
@@ -223,6 +225,24 @@ def test_a_client_keeps_it(tmp_path: Path) -> None:
         conn = connect(daemon)
         time.sleep(2.2)
         assert conn.isAlive() and conn.numOfDomains() == 1
+        conn.close()
+        assert daemon.wait() == 0
+
+
+GUEST = """<domain type='qemu'><name>idle</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"""
+
+
+def test_a_guest_keeps_it_too(tmp_path: Path) -> None:
+    if shutil.which("qemu-system-x86_64") is None:
+        lacking("qemu-system-x86_64")
+    with OurDaemon(root=tmp_path, arguments=["-t", "1"]) as daemon:
+        conn = libvirt.open(daemon.uri("qemu"))
+        conn.createXML(GUEST, libvirt.VIR_DOMAIN_START_PAUSED)
+        conn.close()
+        time.sleep(2.5)
+        conn = libvirt.open(daemon.uri("qemu"))
+        conn.lookupByName("idle").destroy()
         conn.close()
         assert daemon.wait() == 0
 

@@ -48,7 +48,7 @@ class FakeDesk:
         self.sessions: dict[int, Any] = {}
         self.go = threading.Event()
         self.stuck = threading.Semaphore(0)
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self.gone = 0
 
     def accepted(self, worker: Worker) -> None:
@@ -163,10 +163,10 @@ def test_idle_workers_leave(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "fault", [ValueError("oops"), KeyError("x"), RecursionError(), MemoryError()]
+    "fault", [ValueError("oops"), KeyError("x"), RecursionError(), MemoryError(), SystemExit(3)]
 )
 def test_a_fault_is_the_clients_internal_error(
-    desk: FakeDesk, fault: Exception, capfd: pytest.CaptureFixture[str]
+    desk: FakeDesk, fault: BaseException, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pool = Pool(desk.server, desk)
     pool.resize(1, 1, 0)

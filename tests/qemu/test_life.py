@@ -245,3 +245,22 @@ def test_files_are_private_under_any_umask(tmp_path: Path, root: Path) -> None:
     finally:
         os.umask(before)
     assert loose == []
+
+
+def test_descriptors_and_threads_are_flat(conn: Any) -> None:
+    """Every start and end gives back what it took."""
+    import threading
+
+    dom = conn.defineXML(domain_xml())
+
+    def round_trip() -> None:
+        dom.create()
+        dom.suspend()
+        dom.destroy()
+
+    round_trip()
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for _ in range(10):
+        round_trip()
+    assert wait_for(lambda: threading.active_count() <= before[1])
+    assert len(os.listdir("/proc/self/fd")) == before[0]

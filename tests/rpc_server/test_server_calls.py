@@ -55,9 +55,7 @@ def test_worker_tells_all_about_a_call(toy: Toy) -> None:
     peer.send(pack(LOOKUP_BY_NAME, 0, 4711, payload=b"\0\0\0\2vm\0\0"))
     reply = peer.take()
     assert (reply.proc, reply.type, reply.serial, reply.status) == (LOOKUP_BY_NAME, 1, 4711, 0)
-    assert seen == [
-        (CALL, toy.accepted[0], 0, REMOTE, LOOKUP_BY_NAME, 4711, ("vm",), [], True)
-    ]
+    assert seen == [(CALL, toy.accepted[0], 0, REMOTE, LOOKUP_BY_NAME, 4711, ("vm",), [], True)]
     peer.close()
 
 
@@ -354,12 +352,15 @@ def test_starved_tells_that_all_are_busy(make_toy: Callable[..., Toy]) -> None:
     toy = make_toy(workers=1)
     assert not toy.server.starved(0.05)
     go = threading.Event()
-    toy.calls[GET_INFO] = lambda worker: (go.wait(10), worker.reply((0,) * 5))[1]
+
+    def wait(worker: Worker) -> None:
+        go.wait(10)
+        worker.reply((0,) * 5)
+
+    toy.calls[GET_INFO] = wait
     client = toy.connect()
     run = in_thread(client.call, REMOTE, GET_INFO, (DOMAIN,))
     assert toy.server.starved(10)
     go.set()
     assert run.result() == (0,) * 5
     client.close()
-
-

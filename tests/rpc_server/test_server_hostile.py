@@ -81,7 +81,10 @@ REFUSED = {
     "call with status continue": (pack(4, CALL, 7, CONTINUE), "Unexpected message status 2"),
     "call with status 77": (pack(4, CALL, 7, 77), "Unexpected message status 77"),
     "no arguments": (pack(LOOKUP_BY_NAME, CALL, 7), "Unable to decode message payload"),
-    "cut arguments": (pack(LOOKUP_BY_NAME, CALL, 7, OK, b"\0\0"), "Unable to decode message payload"),
+    "cut arguments": (
+        pack(LOOKUP_BY_NAME, CALL, 7, OK, b"\0\0"),
+        "Unable to decode message payload",
+    ),
     "huge string": (
         pack(LOOKUP_BY_NAME, CALL, 7, OK, b"\xff\xff\xff\xff"),
         "Unable to decode message payload",

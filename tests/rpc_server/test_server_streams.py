@@ -6,7 +6,6 @@ from __future__ import annotations
 import struct
 import threading
 import time
-from typing import Any
 
 import pytest
 
@@ -66,7 +65,10 @@ def test_upload_comes_in_order(toy: Toy) -> None:
     upload.finish()
     assert over.wait(10)
     assert got == [*parts, bytes(4096)]
-    assert kinds[-2:] == [(TYPE_STREAM_HOLE, STATUS_CONTINUE, 4096, 0), (TYPE_STREAM, STATUS_OK, 0, 0)]
+    assert kinds[-2:] == [
+        (TYPE_STREAM_HOLE, STATUS_CONTINUE, 4096, 0),
+        (TYPE_STREAM, STATUS_OK, 0, 0),
+    ]
     client.close()
 
 
@@ -160,7 +162,11 @@ def test_kept_messages_hold_the_client_back(toy: Toy) -> None:
 
 def test_call_behind_a_slow_stream_message_waits_only_for_its_turn(toy: Toy) -> None:
     go = threading.Event()
-    toy.streams = lambda worker: go.wait(10)
+
+    def wait(worker: Worker) -> None:
+        go.wait(10)
+
+    toy.streams = wait
     peer = toy.peer()
     peer.send(pack(VOL_UPLOAD, STREAM, 1, CONTINUE, b"x") + pack(GET_VERSION, CALL, 2))
     assert peer.take().serial == 2
@@ -170,22 +176,23 @@ def test_call_behind_a_slow_stream_message_waits_only_for_its_turn(toy: Toy) -> 
 
 def test_drained_tells_when_to_go_on(toy: Toy) -> None:
     """Whoever sends looks at `unsent`; the reader decides the pace."""
-    state: dict[str, Any] = {"sent": 0, "address": None, "most": 0}
+    state: dict[str, int] = {"sent": 0, "most": 0}
+    address: list[tuple[int, int, int, int]] = []
     total = 64 << 20
     part = bytes(256 << 10)
 
     def push(client: int) -> None:
         while state["sent"] < total and toy.server.unsent(client) < 1 << 20:
-            assert toy.server.stream_data(*state["address"], part)
+            assert toy.server.stream_data(*address[0], part)
             state["sent"] += len(part)
             state["most"] = max(state["most"], toy.server.unsent(client))
         if state["sent"] < total:
             assert toy.server.want_drained(client, 1 << 18)
         else:
-            toy.server.stream_data(*state["address"], b"")
+            toy.server.stream_data(*address[0], b"")
 
     def answer(worker: Worker) -> None:
-        state["address"] = (worker.client, worker.program, worker.procedure, worker.serial)
+        address.append((worker.client, worker.program, worker.procedure, worker.serial))
         worker.reply()
         worker.flush()
         push(worker.client)

@@ -39,10 +39,10 @@ class Toy:
     """A server, its threads, and what came to pass."""
 
     def __init__(
-        self, limits: Limits = Limits(), workers: int = 2, prio: int = 1, trusted: bool = True,
+        self, limits: Limits | None = None, workers: int = 2, prio: int = 1, trusted: bool = True,
         **options: Any,
     ) -> None:  # fmt: skip
-        self.server = Server(limits, **options)
+        self.server = Server(limits or Limits(), **options)
         self.trusted = trusted  # clients need not authenticate
         self.calls: dict[int, Handler] = {
             GET_VERSION: lambda worker: worker.reply((7,)),
@@ -74,7 +74,11 @@ class Toy:
 
     def _work(self, worker: Worker) -> None:
         if worker.kind == CALL:
-            self.calls.get(worker.procedure, lambda worker: worker.fail(NO_SUPPORT))(worker)
+            answer = self.calls.get(worker.procedure)
+            if answer is None:
+                worker.fail(NO_SUPPORT)
+            else:
+                answer(worker)
         elif worker.kind == STREAM:
             self.streams(worker)
         elif worker.kind == DRAINED:
