@@ -90,18 +90,24 @@ class Pool:
             log(ERROR, _SOURCE, f"cannot start a worker: {fault}")
 
     def _watch(self) -> None:
-        """Add a worker when calls wait and all workers are still at the ones they had before."""
         while not self._stopping:
-            if not self.server.starved(None):
-                continue
-            before = self._progress()
-            time.sleep(STUCK_SECONDS)
-            normal, _ = self.count()
-            if normal >= self._maximum:
+            try:
+                if self.server.starved(None):
+                    self._relieve()
+            except Exception as fault:
+                log(ERROR, _SOURCE, f"watching the workers: {type(fault).__name__}: {fault}")
                 time.sleep(LINGER_SECONDS / 100)
-            elif before == self._progress() and self.server.starved(0):
-                log(DEBUG, _SOURCE, f"all {normal} workers are stuck: one more")
-                self._start(prio=False, linger=LINGER_SECONDS)
+
+    def _relieve(self) -> None:
+        """Add a worker if calls wait and all workers are still at the ones they had before."""
+        before = self._progress()
+        time.sleep(STUCK_SECONDS)
+        normal, _ = self.count()
+        if normal >= self._maximum:
+            time.sleep(LINGER_SECONDS / 100)
+        elif before == self._progress() and self.server.starved(0):
+            log(DEBUG, _SOURCE, f"all {normal} workers are stuck: one more")
+            self._start(prio=False, linger=LINGER_SECONDS)
 
     def _progress(self) -> list[int]:
         with self._lock:
@@ -144,6 +150,15 @@ class _Thread(threading.Thread):
         self.done = 0
 
     def run(self) -> None:
+        while True:
+            try:
+                self._serve()
+                return
+            except Exception as fault:  # of `next`: no memory for what a client sent
+                log(ERROR, _SOURCE, f"{self.name}: {type(fault).__name__}: {fault}")
+                time.sleep(STUCK_SECONDS)
+
+    def _serve(self) -> None:
         worker, desk = self._worker, self._pool.desk
         sessions, wait = desk.sessions, worker.next
         while wait(self.linger):
@@ -152,7 +167,9 @@ class _Thread(threading.Thread):
                     sessions[worker.client].call(worker)
                 elif not self._other(worker, desk):
                     return
-            except Exception as fault:
+            except (
+                BaseException
+            ) as fault:  # SystemExit, too: a driver does not end a thread of ours
                 _survive(worker, fault)
             self.done += 1
 
@@ -172,7 +189,7 @@ class _Thread(threading.Thread):
         return True
 
 
-def _survive(worker: Worker, fault: Exception) -> None:
+def _survive(worker: Worker, fault: BaseException) -> None:
     """What a fault of ours means for the client and the log."""
     import traceback
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_threads.py: client and server under the thread sanitizer: no race, no lock taken twice or left.
+"""test_threads.py: client and server under the thread sanitizer: no race, no lock left taken.
 
 The server also on poll, which it uses where there is no epoll.
 """

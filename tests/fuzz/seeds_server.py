@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """seeds_server.py: writes the seeds of fuzz_server: what a client might say.
 
-Run as `PYTHONPATH=python:. python tests/fuzz/seeds_server.py`. A crasher is kept beside them under a
-name that says what it was.
+Run as `PYTHONPATH=python:. python tests/fuzz/seeds_server.py`. A crasher is kept beside them under
+a name that says what it was.
 """
 
 from __future__ import annotations

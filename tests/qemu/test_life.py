@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -249,8 +250,6 @@ def test_files_are_private_under_any_umask(tmp_path: Path, root: Path) -> None:
 
 def test_descriptors_and_threads_are_flat(conn: Any) -> None:
     """Every start and end gives back what it took."""
-    import threading
-
     dom = conn.defineXML(domain_xml())
 
     def round_trip() -> None:

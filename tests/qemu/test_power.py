@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import libvirt
 import pytest
 
+import libvirt
 from tests.qemu.conftest import Subscriber, domain_xml, wait_for
 
 # Power off: 0x2000 (sleep, type S5) to the ACPI control port of the PIIX4 at 0x600 + 4.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_server_hostile.py: what no client may send is answered or punished as libvirtd 9.0 does.
 
-The answers were observed from the real daemon (see docs/differences.md for what we do otherwise).
+The answers were observed from the real daemon; README.md lists what we do otherwise.
 """
 
 from __future__ import annotations

@@ -97,16 +97,14 @@ class Address(Element):
         self._fill("domain", "bus", "slot", "function")
         for name, limit in (("domain", 0xFFFF), ("bus", 0xFF), ("slot", 0x1F), ("function", 7)):
             if values[name] > limit:
+                shown = f"0x{values[name]:x}" if name == "function" else f"'0x{values[name]:x}'"
                 raise report(
                     VIR_ERR_XML_ERROR, VIR_FROM_NONE,
-                    f"Invalid PCI address {name}='0x{values[name]:x}',"
-                    f" must be <= {hex_limit(limit)}",
+                    f"Invalid PCI address {name}={shown}, must be <= {hex_limit(limit)}",
                 )  # fmt: skip
-        if not (self.domain or self.bus or self.slot) and self.zpci is None:
-            raise report(
-                VIR_ERR_XML_ERROR, VIR_FROM_NONE,
-                "Invalid PCI address 0000:00:00, at least one of domain, bus, or slot must be > 0",
-            )  # fmt: skip
+        if not (self.domain or self.bus or self.slot):
+            for name in ("domain", "bus", "slot", "function"):  # means: to be assigned
+                del values[name]
 
 
 def hex_limit(limit: int) -> str:

@@ -8,9 +8,10 @@ Never: looks for firmware on the host.
 from __future__ import annotations
 
 from libvirtcore.conf.nodes import Node
+from libvirtcore.conf.reader import complaint
 from libvirtcore.conf.schema import Element, attribute, child, children, leaf, leaves, text
 from libvirtcore.conf.storage import SOURCE_TYPES, Source
-from libvirtcore.conf.values import STRING, ULONG, WORD, YESNO, Choice, Integer
+from libvirtcore.conf.values import STRING, UINT, ULONG, WORD, YESNO, Choice, Integer
 from libvirtcore.generated.constants import VIR_ERR_CONFIG_UNSUPPORTED, VIR_ERR_XML_ERROR
 
 ARCHITECTURES = (
@@ -126,6 +127,27 @@ class InitEnv(Element):
 
     name = attribute(STRING)
     value = text(STRING)
+
+
+class IdRange(Element):
+    """A range of a container's ids, and where it lies on the host."""
+
+    start = attribute(UINT)
+    target = attribute(UINT)
+    count = attribute(UINT)
+
+
+class IdMap(Element):
+    """The users and groups of a container."""
+
+    uids = children(IdRange, "uid")
+    gids = children(IdRange, "gid")
+
+    def parsed(self, node: Node) -> None:
+        if bool(self.uids) != bool(self.gids):
+            raise complaint((VIR_ERR_CONFIG_UNSUPPORTED, "uid and gid should be mapped both"))
+        self.uids.sort(key=lambda each: each.start or 0)
+        self.gids.sort(key=lambda each: each.start or 0)
 
 
 class Os(Element):

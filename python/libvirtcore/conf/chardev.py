@@ -173,23 +173,22 @@ def complete_source(device: Any) -> None:
     elif kind == "udp":
         if source is None or all(item.service is None for item in device.sources):
             raise missing("service")
+        for item in device.sources:
+            item.mode = item.mode or "connect"
+        device.sources.sort(key=lambda item: item.mode)  # bind, connect
     elif kind == "unix":
-        if source is not None and source.path is None:
-            source.mode = None  # drivers make up both
-        elif source is not None and source.mode is None:
-            source.mode = "connect"
-    elif kind == "spiceport":
-        if source is None or source.channel is None:
-            raise report(
-                VIR_ERR_CONFIG_UNSUPPORTED, VIR_FROM_DOMAIN,
-                "Missing source channel attribute for char device",
-            )  # fmt: skip
-    elif kind == "nmdm":
-        if source is not None and (source.master is None or source.slave is None):
-            raise report(
-                VIR_ERR_INTERNAL_ERROR, VIR_FROM_DOMAIN,
-                "Should define both master and slave path attributes for nmdm device",
-            )  # fmt: skip
+        if source is not None:  # without a path drivers make up both
+            source.mode = None if source.path is None else source.mode or "connect"
+    elif kind == "spiceport" and (source is None or source.channel is None):
+        raise report(
+            VIR_ERR_CONFIG_UNSUPPORTED, VIR_FROM_DOMAIN,
+            "Missing source channel attribute for char device",
+        )  # fmt: skip
+    elif kind == "nmdm" and source is not None and not (source.master and source.slave):
+        raise report(
+            VIR_ERR_INTERNAL_ERROR, VIR_FROM_DOMAIN,
+            "Should define both master and slave path attributes for nmdm device",
+        )  # fmt: skip
     if device.sources:
         device.sources = [item for item in device.sources if not item.blank]
 

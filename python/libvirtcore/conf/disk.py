@@ -12,7 +12,7 @@ import re
 from libvirtcore.conf.address import BootDevice
 from libvirtcore.conf.nodes import Node
 from libvirtcore.conf.reader import required
-from libvirtcore.conf.schema import LIVE, Element, attribute, child, flag, leaf
+from libvirtcore.conf.schema import KEPT, LIVE, Element, attribute, child, flag, leaf
 from libvirtcore.conf.storage import (
     FORMATS,
     SOURCE_TYPES,
@@ -170,7 +170,7 @@ class Disk(BootDevice):
     snapshot = attribute(Choice("no", "internal", "external", "manual", silent=("default",)))
     driver = child(DiskDriver)
     auth = child(Auth)
-    source = child(Source)
+    source = child(Source, secret=KEPT)
     backing_store = child(BackingStore, "backingStore", empty=True)
     geometry = child(Geometry)
     blockio = child(BlockIo)
@@ -189,7 +189,7 @@ class Disk(BootDevice):
     def parsed(self, node: Node) -> None:
         target = self.target
         if target is None or not target.dev:
-            raise _no_target()
+            raise _no_target(self.source)
         if target.bus is None:
             target.bus = guess_bus(target.dev, self.device)
         if self.device == "cdrom":
@@ -221,6 +221,8 @@ class Disk(BootDevice):
                 raise required("protocol", "source")
             if source.name is None and source.protocol != "nbd":
                 raise report(VIR_ERR_XML_ERROR, VIR_FROM_DOMAIN, "missing name for disk source")
+        elif source.blank:
+            self.source = None
         elif self.type == "volume" and (source.pool is None) != (source.volume is None):
             raise report(
                 VIR_ERR_XML_ERROR, VIR_FROM_DOMAIN,
@@ -248,5 +250,6 @@ def guess_bus(dev: str, device: str) -> str | None:
     return "fdc" if device == "floppy" else None
 
 
-def _no_target() -> VirError:
-    return report(VIR_ERR_NO_TARGET, VIR_FROM_DOMAIN)
+def _no_target(source: Source | None) -> VirError:
+    path = "" if source is None else source.file or source.dev or source.dir or source.name or ""
+    return report(VIR_ERR_NO_TARGET, VIR_FROM_DOMAIN, path)

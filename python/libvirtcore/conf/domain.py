@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 
-from libvirtcore.conf.boot import Os
+from libvirtcore.conf.boot import IdMap, Os
 from libvirtcore.conf.cpu import Cpu
 from libvirtcore.conf.defaults import complete
 from libvirtcore.conf.devices import Devices
@@ -19,7 +19,7 @@ from libvirtcore.conf.identity import Identity, parse_uuid
 from libvirtcore.conf.nodes import QEMU_NAMESPACE, Node, read_document
 from libvirtcore.conf.qemu import Capabilities, Commandline, Deprecation, Override
 from libvirtcore.conf.raw import Metadata
-from libvirtcore.conf.reader import read
+from libvirtcore.conf.reader import PARSE_INACTIVE, read
 from libvirtcore.conf.schema import (
     LIVE,
     Element,
@@ -48,7 +48,7 @@ from libvirtcore.conf.tuning import (
     Vcpus,
 )
 from libvirtcore.conf.validate import validate
-from libvirtcore.conf.values import KIB, NATURAL, ONOFF, STRING, UINT, WORD, Choice, Codec
+from libvirtcore.conf.values import CPUSET, KIB, NATURAL, ONOFF, STRING, UINT, WORD, Choice, Codec
 from libvirtcore.conf.writer import format_element
 from libvirtcore.errors import report
 from libvirtcore.generated.constants import (
@@ -68,7 +68,7 @@ class Vcpu(Element):
     """How many virtual CPUs there are, and on which host CPUs they may run."""
 
     placement = attribute(Choice("static", "auto"))
-    cpuset = attribute(STRING)
+    cpuset = attribute(CPUSET)
     current = attribute(UINT)
     value = text(UINT, default=1, bad=(VIR_ERR_XML_ERROR, "maximum vcpus count must be an integer"))
 
@@ -129,6 +129,7 @@ class Domain(Element):
     bootloader = leaf(WORD)
     bootloader_args = leaf(WORD)
     os = one(Os)
+    idmap = child(IdMap)
     features = child(Features)
     cpu = child(Cpu)
     clock = one(Clock)
@@ -171,6 +172,9 @@ class Domain(Element):
                 span = source[below.start : below.end].decode()
                 domain.metadata = Metadata(span, below.attributes)
                 break
+        if flags & PARSE_INACTIVE:
+            for graphics in domain.devices.graphics:
+                graphics.forget_ports()
         complete(domain)
         validate(domain)
         return domain

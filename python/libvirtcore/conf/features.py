@@ -8,7 +8,7 @@ Never: knows which machine has which.
 from __future__ import annotations
 
 from libvirtcore.conf.nodes import Node
-from libvirtcore.conf.reader import complaint
+from libvirtcore.conf.reader import complaint, required
 from libvirtcore.conf.schema import Element, attribute, child, children, flag, leaf
 from libvirtcore.conf.values import (
     ONOFF,
@@ -62,6 +62,8 @@ class Spinlocks(Element):
     retries = attribute(UINT)
 
     def parsed(self, node: Node) -> None:
+        if self.state and self.retries is None:
+            raise required("retries", node.tag)
         if self.state and self.retries is not None and self.retries < 4095:
             raise complaint((
                 VIR_ERR_XML_ERROR, "HyperV spinlock retry count must be at least 4095"
@@ -307,6 +309,7 @@ class Clock(Element):
                     raise complaint((
                         VIR_ERR_XML_ERROR, f"unknown clock adjustment '{self.adjustment}'"
                     ))  # fmt: skip
+                self.adjustment = str(number(self.adjustment))
                 self.basis = self.offset
                 self.offset = "variable"
         elif self.offset == "timezone" and self.timezone is None:

@@ -192,6 +192,7 @@ class Graphics(Element):
         if self.type == "spice":
             if self.port == -1 and self.tls_port == -1:
                 self.autoport, self.port, self.tls_port = "yes", None, None
+            self.port, self.tls_port = self.port or None, self.tls_port or None
             if self.autoport != "yes":
                 self.autoport = "no" if self.port or self.tls_port else None
         elif self.port is None:
@@ -199,9 +200,18 @@ class Graphics(Element):
             if self.autoport == "yes":
                 self.port = 0 if self.type == "rdp" else -1
         elif self.port == -1 or (self.type == "rdp" and self.port == 0):
+            self.port = 0 if self.type == "rdp" else -1
             self.autoport = "yes"
-        elif self.autoport is None:
-            self.autoport = "no"
+        else:
+            self.autoport = self.autoport or "no"
+            self.port = self.port or None
+
+    def forget_ports(self) -> None:
+        """In a definition, ports that are chosen at start have no number yet."""
+        if self.autoport == "yes" and self.type == "spice":
+            self.port = self.tls_port = None
+        elif self.autoport == "yes" and self.type == "vnc":
+            self.port = -1
 
     def _complete_listens(self) -> None:
         """The attributes say what the first <listen> says, and the other way round."""
@@ -227,6 +237,8 @@ class Graphics(Element):
         else:
             self.listen = None
             self.socket = first.socket
+            if self.type == "vnc" and first.type != "network":
+                self.port = self.autoport = None
 
     def printed(self, flags: int) -> Graphics:
         """Ports show as chosen at start in a definition, and not at all without a network."""
@@ -315,6 +327,10 @@ class VideoDriver(Element):
     packed = attribute(ONOFF)
     page_per_vq = attribute(ONOFF)
 
+    def parsed(self, node: Node) -> None:
+        if self.name is not None:
+            self.vgaconf = None  # only the default back end has it
+
 
 class Video(Device):
     """A video card."""
@@ -383,7 +399,7 @@ class Audio(Element):
     KINDS = frozenset(AUDIO_TYPES)
 
     id = attribute(UINT_NONZERO)
-    type = attribute(Choice(*AUDIO_TYPES[:-1]), required=True)
+    type = attribute(Choice(*AUDIO_TYPES), required=True)
     timer_period = attribute(UINT, "timerPeriod")
     driver = attribute(Choice("esd", "alsa", "arts", "pulseaudio"), when=("sdl",))
     try_mmap = attribute(YESNO, "tryMMap", when=("oss",))

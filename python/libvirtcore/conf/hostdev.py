@@ -122,7 +122,8 @@ class Hostdev(BootDevice):
     rom = child(Rom, order=1003)
 
     def parsed(self, node: Node) -> None:
-        if not any(item.tag == "source" for item in node.children):
+        named = any(item.tag == "source" for item in node.children)
+        if not named and self.type != "usb":  # libvirt writes a USB device without a source
             raise report(
                 VIR_ERR_XML_ERROR, VIR_FROM_DOMAIN, "Missing <source> element in hostdev device"
             )
@@ -140,6 +141,8 @@ class Hostdev(BootDevice):
                         raise required(name, "address")
         elif self.type == "pci" and source.address is None:
             source.address = HostAddress(domain=0, bus=0, slot=0, function=0)
+        elif self.type == "scsi_host" and source.protocol is None:
+            raise required("protocol", "source")
         elif self.type == "mdev":
             if self.model is None:
                 raise required("model", "hostdev")
@@ -288,10 +291,10 @@ class Filesystem(Device):
 
     type = attribute(Choice(*FS_TYPES), default="mount")
     accessmode = attribute(Choice("passthrough", "mapped", "squash"))
+    model = attribute(Choice("virtio", "virtio-transitional", "virtio-non-transitional"))
     multidevs = attribute(Choice("remap", "forbid", "warn", silent=("default",)))
     fmode = attribute(_MODE)
     dmode = attribute(_MODE)
-    model = attribute(Choice("virtio", "virtio-transitional", "virtio-non-transitional"))
     driver = child(FsDriver)
     binary = child(FsBinary)
     source = child(FsSource)

@@ -15,6 +15,7 @@ from libvirtcore.conf.nodes import Node
 from libvirtcore.conf.reader import complaint, required
 from libvirtcore.conf.schema import (
     IGNORED,
+    KEPT,
     LIVE,
     Element,
     attribute,
@@ -389,7 +390,7 @@ class Interface(BootDevice):
     managed = attribute(YESNO)
     trust_guest_rx_filters = attribute(YESNO, "trustGuestRxFilters")
     mac = child(Mac)
-    source = child(InterfaceSource)
+    source = child(InterfaceSource, secret=KEPT)
     vlan = child(Vlan)
     virtualport = child(VirtualPort)
     bandwidth = child(Bandwidth)
@@ -422,6 +423,8 @@ class Interface(BootDevice):
             raise unsupported("ROM tuning is not supported when ROM is disabled")
         wanted = NEEDED.get(kind)
         if wanted is None:
+            if source is not None and source.blank:
+                self.source = None
             return
         if source is None:
             raise xml_error(f"interface type='{kind}' requires a 'source' element")

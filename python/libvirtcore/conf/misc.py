@@ -41,6 +41,7 @@ from libvirtcore.errors import report
 from libvirtcore.generated.constants import (
     VIR_ERR_CONFIG_UNSUPPORTED,
     VIR_ERR_INTERNAL_ERROR,
+    VIR_ERR_XML_DETAIL,
     VIR_ERR_XML_ERROR,
     VIR_FROM_DOMAIN,
     VIR_FROM_XML,
@@ -103,7 +104,7 @@ class Memballoon(Device):
     autodeflate = attribute(ONOFF)
     free_page_reporting = attribute(ONOFF, "freePageReporting")
     stats = child(Stats)
-    driver = child(VirtioDriver)
+    driver = child(VirtioDriver, order=1010)
 
 
 class Rate(Element):
@@ -282,7 +283,7 @@ class Shmem(Device):
     )
     role = attribute(Choice("master", "peer", silent=("default",)), bad=IGNORED)
     model = child(ShmemModel)
-    size = leaf(Scaled(2**20, "M", 2**20))
+    size = leaf(Scaled(2**20, "M", 2**20, up=False))
     server = child(ShmemServer, empty=True)
     msi = child(Msi, empty=True)
 
@@ -351,6 +352,12 @@ class Memory(Device):
         MemoryTarget,
         missing=(VIR_ERR_XML_ERROR, "missing <target> element for <memory> device"),
     )
+
+    def parsed(self, node: Node) -> None:
+        if self.model in ("nvdimm", "virtio-pmem") and (
+            self.source is None or self.source.path is None
+        ):
+            raise complaint((VIR_ERR_XML_DETAIL, f"path is required for model '{self.model}'"))
 
 
 class Smartcard(Device):

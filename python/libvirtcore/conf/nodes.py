@@ -129,8 +129,9 @@ class _Builder:
         if self.prefixes and self.prefixes["\0"] == str(len(self.open)):
             self.prefixes = self.scopes.pop()
         if node is not None and node.start:
-            after = self.source.find(b">", self.parser.CurrentByteIndex)
-            node.end = after + 1
+            place = self.parser.CurrentByteIndex
+            closing = self.source.startswith(b"</", place)  # <metadata/> has no tag of its own
+            node.end = self.source.find(b">", place) + 1 if closing else place
 
     def data(self, text: str) -> None:
         node = self.open[-1]

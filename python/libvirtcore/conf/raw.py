@@ -91,11 +91,13 @@ class Metadata:
 
     def write(self, out: list[str], indent: str) -> None:
         """Append the element and its contents to a document."""
-        if self.nodes:
-            out.append(f"{indent}<metadata>\n")
-            for node in self.nodes:
-                out.append(f"{indent}  {_text(node, len(indent) // 2 + 1)}\n")
-            out.append(f"{indent}</metadata>\n")
+        if not self.nodes:
+            out.append(f"{indent}<metadata/>\n")
+            return
+        out.append(f"{indent}<metadata>\n")
+        for node in self.nodes:
+            out.append(f"{indent}  {_text(node, len(indent) // 2 + 1)}\n")
+        out.append(f"{indent}</metadata>\n")
 
     def __str__(self) -> str:
         out: list[str] = []

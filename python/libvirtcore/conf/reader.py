@@ -17,6 +17,7 @@ from libvirtcore.conf.schema import (
     CHILDREN,
     FLAG,
     IGNORED,
+    KEPT,
     LEAF,
     LEAF_ATTRIBUTE,
     LEAVES,
@@ -124,7 +125,9 @@ def _read_child(
         if name not in values:
             assert field.element is not None
             new = read(field.element, node, kind, flags)
-            if field.empty or not new.blank:  # a bare tag that means nothing is forgotten
+            if (
+                field.empty or field.secret & KEPT or not new.blank
+            ):  # a bare tag that means nothing is forgotten
                 values[name] = new
     elif what == CHILDREN:
         assert field.element is not None

@@ -43,6 +43,7 @@ ATTRIBUTE, TEXT, LEAF, LEAVES, FLAG, CHILD, CHILDREN, LEAF_ATTRIBUTE, RAW, ONE =
 SECURE = 1 << 0  # printed only when secrets are asked for
 LIVE = 1 << 1  # printed and read only for running guests
 HIDDEN = 1 << 2  # read, never printed
+KEPT = 1 << 3  # a bare tag is remembered, so that it can be complained about
 
 # A VIR_ERR_ code, a text in which %s is the value, and a VIR_FROM_ domain if not the usual one.
 Complaint: TypeAlias = "tuple[int, str] | tuple[int, str, int]"
@@ -269,9 +270,10 @@ class Element:
         """Whether nothing of it would be written but its bare tag."""
         if self.SPEAKS:
             return False
-        return not any(
-            value is not None and value is not False and value != []
-            for value in self.__dict__.values()
+        names = self.NAMES
+        return all(
+            value is None or value == [] or (value is False and names[name].kind == FLAG)
+            for name, value in self.__dict__.items()
         )
 
     def parsed(self, node: Node) -> None:

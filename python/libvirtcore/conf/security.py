@@ -29,6 +29,8 @@ class DomainSeclabel(Element):
     baselabel = leaf(WORD)
 
     def parsed(self, node: Node) -> None:
+        if self.type == "none" and self.model is None:
+            self.model = "none"
         if self.type == "static" and self.label is None:
             raise complaint((VIR_ERR_XML_ERROR, "security label is missing"))
 
@@ -129,6 +131,9 @@ class Sysinfo(Element):
                 if block is not None:
                     block.arrange(known)
                     block.check(name)
+            if name != "baseBoard" and blocks[0] is not None and blocks[0].blank:
+                setattr(self, name, None)
+        self.base_boards = [block for block in self.base_boards if not block.blank]
         if self.type == "fwcfg":
             for entry in self.entrys:
                 if not entry.name:

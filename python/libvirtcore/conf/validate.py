@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from libvirtcore.conf.values import cpu_list
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated.constants import (
     VIR_ERR_CONFIG_UNSUPPORTED,
@@ -135,7 +136,15 @@ def _cpus(domain: Domain) -> None:
     for vcpu in domain.vcpus.vcpus if domain.vcpus is not None else ():
         if vcpu.id >= most:
             raise xml_error(f"vcpu id '{vcpu.id}' is out of range of maximum vcpu count")
+    if domain.os.type is not None and domain.os.type.value == "exe" and not domain.os.init:
+        raise xml_error("init binary must be specified")
     tune, numa = domain.numatune, domain.cpu.numa if domain.cpu is not None else None
+    if numa is not None:
+        cpus = [cpu for cell in numa.cells if cell.cpus for cpu in cpu_list(cell.cpus)]
+        if len(cpus) > most:
+            raise internal("Number of CPUs in <numa> exceeds the <vcpu> count")
+        if cpus and max(cpus) >= most:
+            raise internal("CPU IDs in <numa> exceed the <vcpu> count")
     if tune is not None and tune.memory is not None:
         memory = tune.memory
         if memory.nodeset is None and memory.placement != "auto":

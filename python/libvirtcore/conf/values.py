@@ -180,10 +180,13 @@ def scale(unit: str, default: int = 1) -> int | None:
 
 
 class Scaled(Codec[int]):
-    """A size with a unit: kept in units of `step` bytes, rounded up, printed with its unit."""
+    """A size with a unit: kept in units of `step` bytes, printed with its unit."""
 
-    def __init__(self, step: int = 1024, unit: str = "KiB", default: int = 1024) -> None:
+    def __init__(
+        self, step: int = 1024, unit: str = "KiB", default: int = 1024, *, up: bool = True
+    ) -> None:
         self._step = step
+        self._slack = step - 1 if up else 0
         self._default = default
         self.unit = unit
 
@@ -201,7 +204,7 @@ class Scaled(Codec[int]):
             raise BadSize(unit or "", "unit")
         if value * factor >= 2**64:
             raise BadSize(text + (unit or ""), "overflow")
-        return -(-value * factor // self._step)
+        return (value * factor + self._slack) // self._step
 
 
 class BadSize(ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from libvirtcore.drivers.qemu.base import CONFIG, LIVE, affected, replace_config, save_live
 from libvirtcore.drivers.qemu.guest import Guest
-from libvirtcore.errors import report
+from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
 from libvirtcore.qmp import QMPError
 
@@ -23,23 +23,30 @@ _ACTIONS = (
 )  # fmt: skip
 
 
+def _unsupported(what: str) -> VirError:
+    return report(
+        c.VIR_ERR_CONFIG_UNSUPPORTED, c.VIR_FROM_QEMU, f"qemu driver doesn't support {what}"
+    )
+
+
 def set_action(guest: Guest, kind: int, action: int, flags: int) -> None:
     """Set one action; the job is held. Raises: VirError."""
     field = _FIELDS.get(kind)
     if field is None or not 0 <= action < len(_ACTIONS):
         raise report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_QEMU, "Invalid lifecycle type or action")
     word = _ACTIONS[action]
-    allowed: tuple[str, ...] = ("destroy", "restart", "preserve")
-    if field == "on_crash":
-        allowed = (*allowed, "coredump-destroy", "coredump-restart")
-    if word not in allowed or (field == "on_poweroff" and word == "preserve"):
-        raise report(
-            c.VIR_ERR_CONFIG_UNSUPPORTED,
-            c.VIR_FROM_QEMU,
-            f"qemu driver doesn't support '{word}' action for '{field}'",
-        )
+    if field != "on_crash" and word in ("preserve", "rename-restart"):
+        raise _unsupported(f"the '{word}' action for 'on_reboot'/'on_poweroff'")
+    if word == "rename-restart" or (field != "on_crash" and word.startswith("coredump-")):
+        raise _unsupported(f"the '{word}' action for '{field}'")
     flags = affected(guest, flags)
     config = guest.config.copy() if flags & CONFIG and guest.config else None
+    for model in (guest.live if flags & LIVE else None, config):
+        if model is None or field == "on_crash":
+            continue
+        wanted = {"on_poweroff": model.on_poweroff, "on_reboot": model.on_reboot, field: word}
+        if wanted["on_reboot"] == "destroy" and wanted["on_poweroff"] == "restart":
+            raise _unsupported("'onReboot' set to 'destroy and 'onPoweroff' set to 'reboot'")
     if flags & LIVE and guest.live is not None:
         if field == "on_reboot":
             reboot = "shutdown" if word in ("destroy", "preserve") else "reset"

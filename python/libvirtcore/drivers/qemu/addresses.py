@@ -22,7 +22,7 @@ from libvirtcore.drivers.qemu.addresses_pci import (
     Place,
 )
 from libvirtcore.drivers.qemu.machines import is_i440fx, is_q35
-from libvirtcore.drivers.qemu.model import several
+from libvirtcore.drivers.qemu.model import devices, several
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated.constants import VIR_ERR_XML_ERROR, VIR_FROM_QEMU
 
@@ -154,11 +154,7 @@ def _collect(dom: Any, models: list[str], dry: bool) -> Buses:
 
 
 def _all_devices(dom: Any) -> list[Any]:
-    found = []
-    for field in type(dom.devices).FIELDS:
-        value = dom.devices.__dict__.get(field.name)
-        found.extend(value if isinstance(value, list) else [value])
-    return [each for each in found if getattr(each, "address", None) is not None]
+    return [each for each in devices(dom) if each.address is not None]
 
 
 def given(device: Any) -> Place | None:
@@ -362,4 +358,3 @@ def _free_bus_number(dom: Any) -> int:
         if device.target is not None and device.target.bus_nr is not None:
             lowest = min(lowest, device.target.bus_nr)
     return lowest - 2
-

@@ -173,9 +173,7 @@ class Buses:
 
     @staticmethod
     def _incompatible(where: str, flags: int) -> VirError:
-        wanted = next(
-            (word for flag, word in _REQUIRED if flags & flag), "unknown"
-        )
+        wanted = next((word for flag, word in _REQUIRED if flags & flag), "unknown")
         if wanted == "unknown":
             return internal(
                 f"The device at PCI address {where} has unrecognized connection type flags"

@@ -3,14 +3,13 @@
 
 `build` wants a model with addresses and aliases (defaults.complete, addresses, aliases); parts are
 put on the line in the order libvirt has them, for the guest sees some of that order.
-Called by: drivers.qemu.start, domxml-to-native. Calls: every command_*.py.
+Called by: drivers.qemu.command_context, command_native.py. Calls: every command_*.py.
 Never: starts QEMU, opens files, changes the model but for the numbers of its images.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore.drivers.qemu import (
@@ -33,10 +32,9 @@ if TYPE_CHECKING:
     from libvirtcore.conf import Domain
     from libvirtcore.drivers.qemu.caps import QemuCaps
 
-__all__ = ["Command", "Context", "build", "native_model", "native_text", "prepare"]
+__all__ = ["Command", "Context", "build", "memory_folder", "prepare"]
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-_SAFE = re.compile(r"[A-Za-z0-9+,\-./:=@_%]+\Z", re.ASCII)
 _DEPRECATED = {"omit": "accept", "reject": "reject", "crash": "crash"}
 
 
@@ -45,6 +43,11 @@ def prepare(dom: Domain, caps: QemuCaps, ctx: Context) -> Line:
     line = Line(dom, caps, ctx)
     command_storage.number_nodes(line)
     return line
+
+
+def memory_folder(dom: Domain, caps: QemuCaps, ctx: Context) -> str | None:
+    """The folder of the files a guest's memory is in, which somebody must make before the start."""
+    return command_memory.file_folder(Line(dom, caps, ctx))
 
 
 def build(dom: Domain, caps: QemuCaps, ctx: Context) -> Command:
@@ -147,39 +150,3 @@ def _end(line: Line) -> None:
     command_devices.vsock(line)
     if line.ctx.timestamps:
         line.add("-msg", "timestamp=on")
-
-
-# --- domxml-to-native -----------------------------------------------------------------------------
-
-
-def native_model(dom: Domain, caps: QemuCaps) -> None:
-    """Change a complete model into what domxml-to-native speaks of.
-
-    No network is set up for mere text, so every interface becomes a tap device, of which only the
-    MAC address and the model are the old one's; then everything without a place or name gets one.
-    """
-    from libvirtcore.conf.interface import Interface
-    from libvirtcore.drivers.qemu import firmware
-    from libvirtcore.drivers.qemu.addresses import assign_addresses
-    from libvirtcore.drivers.qemu.aliases import assign_aliases
-    from libvirtcore.drivers.qemu.defaults import NVRAM_DIR
-
-    devices: Any = dom.devices
-    for place, old in enumerate(devices.interfaces):
-        if old.type != "hostdev":
-            devices.interfaces[place] = Interface(type="ethernet", mac=old.mac, model=old.model)
-    firmware.choose(dom, NVRAM_DIR)
-    assign_addresses(dom, caps)
-    assign_aliases(dom)
-
-
-def native_text(command: Command) -> str:
-    """A command as domxml-to-native prints it: environment and arguments quoted for a shell."""
-    words = [f"{name}={_quote(value)}" for name, value in command.env.items()]
-    return " ".join([*words, *(_quote(word) for word in command.argv)])
-
-
-def _quote(word: str) -> str:
-    if _SAFE.match(word):
-        return word
-    return "'" + word.replace("'", "'\\''") + "'"

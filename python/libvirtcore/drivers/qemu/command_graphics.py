@@ -220,10 +220,9 @@ def _video(line: Line, device: Any, first: bool) -> Props:
     if kind not in names:
         raise unsupported(f"video type {kind} is not supported with QEMU")
     driver = names[kind]
+    props: Props = {"driver": driver}
     if kind == "virtio":
         props = _virtio_gpu(line, device, first)
-    else:
-        props = {"driver": driver}
     props["id"] = alias(device)
     if kind in _HEADS and model.heads:
         props["max_outputs"] = model.heads
@@ -272,7 +271,7 @@ def _audiodev(audio: Any) -> Props:
     props: Props = {"id": f"audio{audio.id}", "driver": _AUDIO.get(kind, kind)}
     props.update(present({
         "timer-period": audio.timer_period,
-        "try-mmap": audio.try_m_map,
+        "try-mmap": audio.try_mmap,
         "exclusive": audio.exclusive,
         "dsp-policy": audio.dsp_policy,
         "path": audio.path,
@@ -329,12 +328,12 @@ def _sound(line: Line, device: Any) -> None:
     hda = model in ("ich6", "ich9")
     if not hda:
         props.update(present({"audiodev": audio}))
-        if model == "usb" and get(device, "multichannel"):
-            props["multi"] = True
     props.update(line.address(device))
     line.device(props)
     if hda:
         kinds = [codec.type for codec in device.codecs] or ["duplex"]
         for place, kind in enumerate(kinds):
-            line.device({"driver": f"hda-{kind}", "id": f"{name}-codec{place}",
-                         "bus": f"{name}.0", "cad": place, **present({"audiodev": audio})})  # fmt: skip
+            line.device({
+                "driver": f"hda-{kind}", "id": f"{name}-codec{place}", "bus": f"{name}.0",
+                "cad": place, **present({"audiodev": audio}),
+            })  # fmt: skip

@@ -36,6 +36,8 @@ _CHASSIS = ("manufacturer", "version", "serial", "asset", "sku")
 def pflash(line: Line) -> list[str]:
     """The images of EFI firmware; the words they add to -machine."""
     loader = line.dom.os.loader
+    if line.dom.os.firmware is not None and not get(loader, "value"):
+        raise internal(f"firmware '{line.dom.os.firmware}' was not chosen")
     if get(loader, "type") != "pflash":
         return []
     words = ["pflash0=libvirt-pflash0-format"]

@@ -145,6 +145,16 @@ def _ram_dir(line: Line) -> str:
     return os.path.join(base, "ram", name.removeprefix("domain-"))
 
 
+def file_folder(line: Line) -> str | None:
+    """The folder that must be there before a guest with memory in files starts."""
+    folder = _ram_dir(line)
+    built = [_backend(line, "", 0, cell) for cell in cells(line.dom) or [None]]
+    for device in get(line.dom.devices, "memorys") or ():
+        built.append(_backend(line, "", 0, None, device=device))
+    paths = [str(props.get("mem-path", "")) for _, _, props in built]
+    return folder if any(path.startswith(f"{folder}/") for path in paths) else None
+
+
 def _page_size(line: Line, node: int | None, device: Any) -> int | None:
     """The size in KiB of the huge pages under one node's memory; None for ordinary pages."""
     stated = get(device, "source", "pagesize")
@@ -271,8 +281,8 @@ def _distances(line: Line, nodes: list[Any]) -> None:
 
 def _hmat(line: Line, nodes: list[Any]) -> None:
     links = get(line.dom.cpu, "numa", "interconnects")
-    for kind, items in (("latency", get(links, "latencys")), ("bandwidth", get(links, "bandwidths"))):
-        for link in items or ():
+    for kind in ("latency", "bandwidth"):
+        for link in get(links, f"{kind}s") or ():
             value = str(link.value)
             if kind == "bandwidth":
                 value += _UNITS.get(link.unit or "KiB", "K")

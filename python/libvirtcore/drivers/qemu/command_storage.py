@@ -290,9 +290,6 @@ def _nbd(line: Line, source: Any, node: str) -> Props:
         props["tls-creds"] = name
         if get(source, "tls_hostname"):
             props["tls-hostname"] = source.tls_hostname
-    delay = get(source, "reconnect", "delay")
-    if delay:
-        props["reconnect-delay"] = delay
     return props
 
 

@@ -31,6 +31,7 @@ def complete(dom: Any, caps: QemuCaps, nvram_dir: str = NVRAM_DIR) -> None:
     complete_identity(dom, caps)
     defaults_devices.number_controllers(dom)
     defaults_devices.sort_disks(dom)
+    defaults_devices.drop_aliases(dom)
     defaults_added.add_scsi_hostdevs(dom)
     defaults_added.add_default_devices(dom, caps)
     _memory(dom)

@@ -106,9 +106,7 @@ def _drive_controllers(dom: Any, kind: str) -> None:
     places = [d.address for d in users if d.address is not None and d.address.type == "drive"]
     highest = max((place.controller or 0 for place in places), default=-1)
     if kind == "ide" and highest > 0:
-        raise report(
-            VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, "Only 1 IDE controller is supported"
-        )
+        raise report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, "Only 1 IDE controller is supported")
     for index in range(highest + 1):
         _controller(dom, kind, index)
 

@@ -8,17 +8,20 @@ Never: adds or removes a device.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
 from libvirtcore.drivers.qemu import addresses_buses
 from libvirtcore.drivers.qemu.caps import QemuCaps
 from libvirtcore.drivers.qemu.machines import is_i440fx, is_virt, is_x86
-from libvirtcore.drivers.qemu.model import default, ensure, make, several, single
+from libvirtcore.drivers.qemu.model import default, devices, ensure, make, several, single
+from libvirtcore.drivers.qemu.validate_whole import check_twice
 from libvirtcore.errors import VirError
 from libvirtcore.generated.constants import VIR_ERR_XML_DETAIL, VIR_FROM_DOMAIN
 
 MAC_PREFIX = (0x52, 0x54, 0x00)
+USER_ALIAS = re.compile(r"ua-[A-Za-z0-9_-]*\Z")
 VIDEO_MEMORY = 16384
 PORTS = {"nbd": 10809, "gluster": 24007, "iscsi": 3260, "http": 80, "https": 443, "ftp": 21,
          "ftps": 990, "tftp": 69, "ssh": 22, "vxhs": 9999,
@@ -28,6 +31,7 @@ PORTS = {"nbd": 10809, "gluster": 24007, "iscsi": 3260, "http": 80, "https": 443
 def number_controllers(dom: Any) -> None:
     """Numbers for controllers that have none, free ones of their type."""
     controllers = dom.devices.controllers
+    check_twice(controllers)
     usb = [device for device in controllers if device.type == "usb"]
     if len(usb) > 1 and any(device.model == "none" for device in usb):
         raise VirError(
@@ -41,6 +45,14 @@ def number_controllers(dom: Any) -> None:
             while index in taken:
                 index += 1
             device.index = index
+
+
+def drop_aliases(dom: Any) -> None:
+    """Names a user may not give are forgotten, as libvirt forgets them."""
+    for device in devices(dom):
+        name = device.alias.name if device.alias is not None else None
+        if name is not None and name.startswith("ua-") and USER_ALIAS.match(name) is None:
+            device.alias = None
 
 
 def complete_devices(dom: Any, caps: QemuCaps) -> None:

@@ -161,7 +161,10 @@ class DefineCalls(Calls):
             if flags & c.VIR_DOMAIN_XML_MIGRATABLE:
                 flags |= c.VIR_DOMAIN_XML_INACTIVE | c.VIR_DOMAIN_XML_SECURE
             model = guest.config if flags & c.VIR_DOMAIN_XML_INACTIVE else guest.live
-            return (model or guest.model()).format(flags)
+            model = model or guest.model()
+            if flags & c.VIR_DOMAIN_XML_MIGRATABLE:
+                model = documents.migratable(model)
+            return model.format(flags)
 
     def domain_get_os_type(self, dom: DomainHandle) -> str:
         model = self.host.find(dom).model()

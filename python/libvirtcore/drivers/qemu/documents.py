@@ -71,3 +71,20 @@ def prepare(model: Domain, caps: QemuCaps) -> None:
 def uuid_bytes(model: Domain) -> bytes:
     """The UUID of a model as handles bear it."""
     return bytes.fromhex(str(model.uuid).replace("-", ""))
+
+
+def migratable(model: Domain) -> Domain:
+    """A copy without what every QEMU adds by itself, as older ones expect a document."""
+    copy = model.copy()
+    devices = copy.devices
+    usb = [device for device in devices.controllers if device.type == "usb"]
+    for device in list(devices.controllers):
+        if (device.type == "pci" and device.model == "pci-root" and not device.index) or (
+            len(usb) == 1 and device is usb[0] and device.model == "piix3-uhci"
+        ):
+            devices.controllers.remove(device)
+    devices.inputs = [
+        device for device in devices.inputs if (device.type, device.bus) != ("keyboard", "ps2")
+    ]
+    devices.audios = [device for device in devices.audios if device.type != "none"]
+    return copy

@@ -22,12 +22,14 @@ from libvirtcore.drivers.qemu.define import DefineCalls
 from libvirtcore.drivers.qemu.dump import DumpCalls
 from libvirtcore.drivers.qemu.host_calls import HostCalls
 from libvirtcore.drivers.qemu.info import InfoCalls
+from libvirtcore.drivers.qemu.keys import KeyCalls
 from libvirtcore.drivers.qemu.lifecycle import LifecycleCalls, destroy
 from libvirtcore.drivers.qemu.lookup import LookupCalls
 from libvirtcore.drivers.qemu.memory import MemoryCalls
 from libvirtcore.drivers.qemu.metadata import MetadataCalls
 from libvirtcore.drivers.qemu.monitor_calls import MonitorCalls
 from libvirtcore.drivers.qemu.save import SaveCalls
+from libvirtcore.drivers.qemu.vcpus import VcpuCalls
 from libvirtcore.errors import VirError, report
 from libvirtcore.events.families import DOMAIN, QEMU_MONITOR
 from libvirtcore.generated import constants as c
@@ -44,6 +46,8 @@ class QemuDriver(
     MetadataCalls,
     SaveCalls,
     DumpCalls,
+    VcpuCalls,
+    KeyCalls,
     MonitorCalls,
     HostCalls,
     CapabilitiesCalls,

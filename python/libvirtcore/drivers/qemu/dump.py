@@ -85,7 +85,8 @@ def dump(guest: Guest, path: str, dumpformat: int, flags: int) -> None:
                 save_file.remove(fd, path)
                 _afterwards(guest, run, was_running, 0)
                 raise
-            tell_completed(guest, operation)
+            if not flags & c.VIR_DUMP_MEMORY_ONLY:
+                tell_completed(guest, operation)
         _afterwards(guest, run, was_running, flags)
     finally:
         save_file.close(fd)

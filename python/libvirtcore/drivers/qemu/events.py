@@ -57,7 +57,8 @@ def handle_event(guest: Guest, run: Run, event: Event) -> None:
         return
     try:
         with guest.lock:
-            handler(guest, run, data)
+            if guest.run is run:
+                handler(guest, run, data)
     except Exception:  # a QEMU that lies costs its own guest an event, nothing else
         log(ERROR, _SOURCE, f"domain '{guest.name}': {event.name}: {traceback.format_exc()}")
 
@@ -152,9 +153,11 @@ def _boot_again(guest: Guest, run: Run) -> None:
 
 
 def _reset(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
-    if guest.live is not None and guest.live.on_reboot in ("destroy", "preserve"):
-        if not run.stopping and run.monitor is not None:
+    ends = guest.live is not None and guest.live.on_reboot in ("destroy", "preserve")
+    if ends:
+        if not run.stopping:
             run.process.send(signal.SIGTERM)
+        return
     if guest.state == c.VIR_DOMAIN_CRASHED:
         guest.set_state(c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_CRASHED)
     guest.host.tell(guest, c.VIR_DOMAIN_EVENT_ID_REBOOT, ())

@@ -158,6 +158,8 @@ def make_nvram(dom: Any, *, reset: bool = False) -> str | None:
     Raises: OSError, VirError when there is nothing to copy.
     """
     nvram = dom.os.nvram
+    if dom.os.loader is None or dom.os.loader.type != "pflash":
+        return None
     path: str | None = None if nvram is None else nvram.value
     if nvram is not None and nvram.source is not None:
         path = nvram.source.file

@@ -121,7 +121,7 @@ class Guest:
             raise not_running()
         return monitor
 
-    # --- changes of state, by calls and by events; what is already so is not told again -------------
+    # --- changes of state, by calls and by events; what is so already is not told again ----------
 
     def set_state(self, state: int, reason: int) -> None:
         self.state, self.reason = state, reason

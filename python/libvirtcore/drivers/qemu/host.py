@@ -204,13 +204,15 @@ class Host:
         return self.binary_capabilities(binary)
 
     def binary_capabilities(self, binary: str) -> QemuCaps:
+        return self.caps_cache().get(binary)
+
+    def caps_cache(self) -> Cache:
         from libvirtcore.drivers.qemu.caps_cache import Cache
 
         with self.lock:
             if self._caps is None:
                 self._caps = Cache(os.path.join(self.paths.cache, "capabilities"))
-            cache = self._caps
-        return cache.get(binary)
+            return self._caps
 
     # --- subscribers ------------------------------------------------------------------------------
 

@@ -195,6 +195,11 @@ class LifecycleCalls(Calls):
         with self._running(dom, "DomainInjectNMI") as guest:
             guest.monitor().command("inject-nmi")
 
+    def domain_pm_wakeup(self, dom: DomainHandle, flags: int) -> None:
+        check_flags("qemuDomainPMWakeup", flags, 0)
+        with self._running(dom, "DomainPMWakeup") as guest:
+            guest.monitor().command("system_wakeup")
+
     # --- what becomes of it -----------------------------------------------------------------------
 
     def domain_set_lifecycle_action(

@@ -39,10 +39,7 @@ def is_i440fx(dom: Any) -> bool:
     name = machine(dom)
     if not is_x86(dom):
         return False
-    return (
-        name == "pc"
-        or name.startswith(("pc-0.", "pc-1.", "pc-i440", "rhel"))
-    )
+    return name == "pc" or name.startswith(("pc-0.", "pc-1.", "pc-i440", "rhel"))
 
 
 def is_virt(dom: Any) -> bool:

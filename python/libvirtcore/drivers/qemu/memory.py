@@ -175,16 +175,13 @@ def memory_stats(guest: Guest) -> list[tuple[int, int]]:
     """What is known of a running guest's memory; the job is held. Raises: VirError."""
     run = guest.running()
     stats: list[tuple[int, int]] = []
-    try:
-        path = balloon_path(guest, run)
-        if path is not None:
-            actual = guest.monitor().execute("query-balloon")
-            if isinstance(actual, dict) and isinstance(actual.get("actual"), int):
-                stats.append((c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, actual["actual"] // 1024))
-            answer = guest.monitor().execute("qom-get", {"path": path, "property": "guest-stats"})
-            stats += guest_stats(answer)
-    except QMPError:
-        pass  # a balloon that the guest does not drive
+    path = balloon_path(guest, run)
+    if path is not None:
+        asked = {"path": path, "property": "guest-stats"}
+        actual, known = guest.monitor().execute_many([("query-balloon", None), ("qom-get", asked)])
+        if isinstance(actual, dict) and isinstance(actual.get("actual"), int):
+            stats.append((c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, actual["actual"] // 1024))
+        stats += guest_stats(known)  # nothing of a balloon that the guest does not drive
     if not any(tag == c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON for tag, _value in stats):
         model = guest.model()
         memory = int(model.current_memory or model.memory or 0)

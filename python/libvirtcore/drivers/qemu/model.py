@@ -7,8 +7,10 @@ Never: knows a default.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from libvirtcore.conf.address import Device
 from libvirtcore.conf.schema import Element
 
 
@@ -32,6 +34,15 @@ def default(element: Any, name: str, value: Any) -> None:
     """Set what is not set."""
     if getattr(element, name) is None:
         setattr(element, name, value)
+
+
+def devices(dom: Any) -> Iterator[Any]:
+    """Every device of a definition that can have a name and an address."""
+    for field in type(dom.devices).FIELDS:
+        value = dom.devices.__dict__.get(field.name)
+        for device in value if isinstance(value, list) else [value]:
+            if isinstance(device, Device):
+                yield device
 
 
 def several(dom: Any, name: str) -> list[Any]:

@@ -81,6 +81,25 @@ class Monitor:
         seconds: float | None = None,
     ) -> Any:
         """Run a command. Raises: QMPError for what QEMU refuses, VirError else."""
+        return self._talk(
+            name,
+            seconds,
+            lambda left: self._client.execute(name, arguments, fds=fds, timeout=left),
+        )
+
+    def execute_many(
+        self,
+        commands: Sequence[tuple[str, dict[str, Any] | None]],
+        seconds: float | None = None,
+    ) -> list[Any]:
+        """Send commands at once; for each its value or its QMPError. Raises: VirError."""
+        answers: list[Any] = self._talk(
+            commands[0][0], seconds, lambda left: self._client.execute_many(commands, left)
+        )
+        return answers
+
+    def _talk(self, name: str, seconds: float | None, talk: Callable[[float], Any]) -> Any:
+        """Have the monitor for as long as `talk` takes; it is given the seconds left."""
         limit = deadline.remaining(SECONDS if seconds is None else seconds)
         assert limit is not None
         began = time.monotonic()
@@ -94,7 +113,7 @@ class Monitor:
                 reactor().pause(self._fd)
             try:
                 left = max(0.001, limit - (time.monotonic() - began))
-                return self._client.execute(name, arguments, fds=fds, timeout=left)
+                return talk(left)
             except QMPError:
                 raise
             except VirError as fault:
@@ -145,8 +164,7 @@ class Monitor:
         return alive
 
     def _drain(self) -> None:
-        if not self._events:
-            return
+        """Handle what has come, and wait for whoever is at it."""
         with self._handling:
             while self._events:
                 self._handle(self._events.popleft())

@@ -113,16 +113,13 @@ def serve(mode: str, root: str | None = None) -> Paths:
 
     With a root all state is under it, whatever the mode. Returns the folders it will use.
     """
-    if root is not None:
-        paths = system(root)
-    else:
-        paths = system() if mode == SYSTEM else session()
+    paths = session() if root is None and mode == SESSION else system(root or "/")
     _served[mode] = paths
     return paths
 
 
 def set_root(root: str | None) -> None:
-    """Serve both qemu:///system and qemu:///session from one root; None: what the user's id says."""
+    """Serve qemu:///system and qemu:///session from one root; None: as the user's id says."""
     if root is not None:
         serve(SYSTEM, root)
         serve(SESSION, root)

@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -52,6 +53,9 @@ class Process:
         self.fd = os.pidfd_open(pid)
         self.started = start_time(pid) or 0
         self._gone = False
+        self._lock = threading.Lock()
+        self._waiting = 0  # threads that poll the descriptor, which stays open for them
+        self._closing = False
 
     @classmethod
     def adopt(cls, pid: int, started: int) -> Process | None:
@@ -67,14 +71,21 @@ class Process:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end; True when the process is gone."""
-        if self._gone or self.fd < 0:
-            return True
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        end = time.monotonic() + seconds
-        while not poll.poll(max(0.0, end - time.monotonic()) * 1000):
-            if time.monotonic() >= end:
-                return False
+        with self._lock:
+            if self._gone or self._closing:
+                return True
+            self._waiting += 1
+        try:
+            poll = select.poll()
+            poll.register(self.fd, select.POLLIN)
+            end = time.monotonic() + seconds
+            while not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+                if time.monotonic() >= end:
+                    return False
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                self._close_if_done()
         self._gone = True
         if self.child is not None:
             with contextlib.suppress(ChildProcessError):
@@ -86,13 +97,14 @@ class Process:
 
     def send(self, number: int) -> bool:
         """Send a signal; False when the process is gone."""
-        if self._gone or self.fd < 0:
-            return False
-        try:
-            signal.pidfd_send_signal(self.fd, number)
-        except ProcessLookupError:
-            return False
-        return True
+        with self._lock:
+            if self._gone or self._closing:
+                return False
+            try:
+                signal.pidfd_send_signal(self.fd, number)
+            except ProcessLookupError:
+                return False
+            return True
 
     def kill(self) -> None:
         """End the process at once and wait for it."""
@@ -100,9 +112,15 @@ class Process:
         self.wait(10.0)
 
     def close(self) -> None:
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
+        """Let go of the process; whoever waits for it is not disturbed."""
+        with self._lock:
+            self._closing = True
+            self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._closing and self._waiting == 0 and self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
 
 class Starting:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""reconnect.py: what a host does when it begins: load, find guests that run, start those that shall.
+"""reconnect.py: how a host begins: load, find guests that run, start those that shall.
 
 A guest runs if its status names a process that lives and began when the status says. One whose
 start was not finished is ended: nobody was told that it runs. What happened while nobody listened
@@ -183,9 +183,8 @@ def _reconcile(guest: Guest, run: Run, answer: dict[str, Any], status: Status) -
             guest.paused(reason)
         else:
             guest.set_state(state, reason)
-    if state == c.VIR_DOMAIN_SHUTDOWN:
-        if not run.fake_reboot:
-            run.process.send(signal.SIGTERM)
+    if state == c.VIR_DOMAIN_SHUTDOWN and not run.fake_reboot:
+        run.process.send(signal.SIGTERM)
 
 
 def _cancel_operation(guest: Guest, run: Run, word: str) -> None:

@@ -3,7 +3,8 @@
 
 Sockets of character devices listen here and are handed over, as the monitor's is: the guest's
 programs can connect at once, and no path is too long. Closing a `Resources` gives up our copies.
-Called by: drivers.qemu.start. Calls: command_secrets (the guest's master key).
+Called by: drivers.qemu.start. Calls: command, command_secrets (the guest's master key),
+firmware, images.
 Never: leaves anything outside the guest's folder that QEMU's end does not remove, but sockets at
 paths that the user chose.
 """
@@ -18,7 +19,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore.conf.chardev import CharSource
-from libvirtcore.drivers.qemu import command_secrets
+from libvirtcore.drivers.qemu import command, command_secrets, firmware, images
 from libvirtcore.drivers.qemu.guest import internal, system_error
 from libvirtcore.drivers.qemu.paths import make_private
 from libvirtcore.drivers.qemu.refresh import character_devices
@@ -95,6 +96,10 @@ class Resources:
             self.master_key = command_secrets.make_master_key(self.folder)
         except OSError as fault:
             raise system_error(fault, f"cannot write a key into '{self.folder}'") from None
+        for disk in model.devices.disks:
+            images.complete_chain(disk)
+        self._firmware(model)
+        self._memory(model)
         for device in character_devices(model):
             self._character_device(device)
         for graphics in model.devices.graphics:
@@ -102,6 +107,24 @@ class Resources:
         for interface in model.devices.interfaces:
             if interface.type in _TAP_TYPES:
                 self._tap(interface)
+
+    def _firmware(self, model: Domain) -> None:
+        """Choose firmware that is asked for by kind, and give the guest its own variables."""
+        firmware.choose(model, os.path.join(self.host.paths.lib, "nvram"))
+        try:
+            firmware.make_nvram(model)
+        except OSError as fault:
+            raise system_error(fault, "cannot make the variables of the firmware") from None
+
+    def _memory(self, model: Domain) -> None:
+        """The folder of memory that is kept in files."""
+        caps = self.host.capabilities(model)
+        wanted = command.memory_folder(model, caps, command.Context(self.folder, monitor=-1))
+        if wanted is not None:
+            try:
+                make_private(wanted)
+            except OSError as fault:
+                raise system_error(fault, f"Cannot create directory '{wanted}'") from None
 
     # --- sockets ----------------------------------------------------------------------------------
 

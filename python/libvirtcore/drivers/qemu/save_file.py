@@ -76,7 +76,7 @@ def create(path: str) -> int:
 
 
 def remove(fd: int, path: str) -> None:
-    """Remove a file that did not come about; what is no ordinary file was there before and stays."""
+    """Remove a file that did not come about, unless it is no ordinary file: that was there."""
     with contextlib.suppress(OSError):
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.unlink(path)

@@ -30,12 +30,14 @@ from libvirtcore.drivers.qemu.refresh import refresh, set_passwords
 from libvirtcore.drivers.qemu.resources import Resources, listen_at
 from libvirtcore.drivers.qemu.status import record
 from libvirtcore.drivers.qemu.stop import discard, ended, finalise, remove_folders, short_name
+from libvirtcore.drivers.qemu.vcpus import apply_pins
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
 from libvirtcore.qmp import connect
 
 if TYPE_CHECKING:
     from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.command import Command
     from libvirtcore.handles import ConnectHandle
 
 MONITOR = "monitor.sock"
@@ -76,9 +78,7 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
         fds = [*resources.fds, *wish.fds]
         mark = _write_log(log, command.argv)
         try:
-            starting = reactor().perform(
-                lambda: processes.spawn(command.argv, command.env, log, fds, mortal=wish.mortal)
-            )
+            starting = _spawn(command, log, fds, mortal=wish.mortal)
         except OSError as fault:
             raise system_error(fault, f"Cannot start {command.argv[0]}") from None
         run = Run(starting.process, None, folder, owner=wish.owner, mortal=wish.mortal)
@@ -93,6 +93,7 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
             open_monitor(guest, run, GREETING_SECONDS)
             refresh(guest, run)
             set_passwords(guest, run)
+            apply_pins(guest, run.vcpu_threads, run.process.pid)
         except BaseException as fault:
             run.stopping = True
             exited = run.process.wait(0.5) if isinstance(fault, VirError) else False
@@ -104,6 +105,16 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
             raise
         undo.pop_all()
     return run
+
+
+def _spawn(command: Command, log: int, fds: list[int], *, mortal: bool) -> processes.Starting:
+    """Start a process. Raises: OSError."""
+
+    def spawn() -> processes.Starting:
+        return processes.spawn(command.argv, command.env, log, fds, mortal=mortal)
+
+    # A mortal process ends with the thread that started it, so that must be one which lasts.
+    return reactor().perform(spawn) if mortal else spawn()
 
 
 def launch(guest: Guest, model: Domain, wish: Wish) -> None:

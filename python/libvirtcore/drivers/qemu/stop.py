@@ -126,8 +126,10 @@ def discard(guest: Guest, run: Run, reason: int) -> None:
 
 
 def remove_folders(lib: str, folder: str) -> None:
-    """Remove a guest's folder and that of its channels."""
+    """Remove a guest's folder and those of its channels and of memory kept in files."""
     shutil.rmtree(folder, ignore_errors=True)
+    memory = os.path.basename(folder).removeprefix("domain-")
+    shutil.rmtree(os.path.join(lib, "ram", memory), ignore_errors=True)
     shutil.rmtree(
         os.path.join(lib, "channel", "target", os.path.basename(folder)), ignore_errors=True
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import Any
 
 from libvirtcore.drivers.qemu.guest import Guest, Run, internal
@@ -68,6 +69,11 @@ def _finished(guest: Guest, run: Run) -> bool:
     return _status(run) in _ENDED or guest.run is not run
 
 
+def _due(guest: Guest, run: Run, operation: Operation, cancelled: bool) -> bool:
+    """Whether there is something to do before the next look."""
+    return _finished(guest, run) or (operation.aborted and not cancelled)
+
+
 def _wait(guest: Guest, run: Run, operation: Operation) -> None:
     cancelled = False
     while _status(run) not in _ENDED:
@@ -77,10 +83,7 @@ def _wait(guest: Guest, run: Run, operation: Operation) -> None:
             cancelled = True
             guest.monitor().command("migrate_cancel")
         with guest.jobs.pause(), run.changed:
-            run.changed.wait_for(
-                lambda: _finished(guest, run) or (operation.aborted and not cancelled),
-                _LOOK_SECONDS,
-            )
+            run.changed.wait_for(partial(_due, guest, run, operation, cancelled), _LOOK_SECONDS)
         if not _finished(guest, run):
             look(guest, operation)
     answer = look(guest, operation)
@@ -124,6 +127,7 @@ def look(guest: Guest, operation: Operation) -> dict[str, Any]:
     take("memory_normal_bytes", ram, "normal-bytes")
     take("memory_dirty_rate", ram, "dirty-pages-rate")
     take("memory_iteration", ram, "dirty-sync-count")
+    take("memory_postcopy_requests", ram, "postcopy-requests")
     take("memory_page_size", ram, "page-size")
     operation.progress = progress
     return answer

@@ -2,7 +2,7 @@
 """validate.py: what QEMU, or this QEMU, cannot do although the document is well formed.
 
 Called by: define, create and attach of the driver, after complete. Calls: validate_devices.py,
-validate_disks.py.
+validate_disks.py, validate_whole.py.
 Never: changes the definition, touches the host.
 """
 
@@ -13,8 +13,9 @@ from typing import Any
 from libvirtcore.drivers.qemu import validate_devices, validate_disks
 from libvirtcore.drivers.qemu.caps import QemuCaps
 from libvirtcore.drivers.qemu.machines import is_arm, is_q35, is_virt, is_x86, machine
-from libvirtcore.drivers.qemu.model import several
+from libvirtcore.drivers.qemu.model import devices, several
 from libvirtcore.drivers.qemu.refusals import internal, unsupported
+from libvirtcore.drivers.qemu.validate_whole import validate_whole
 
 PIT_POLICIES = (None, "delay", "discard")
 # Features that belong to other machines, and the test that lets them pass.
@@ -23,6 +24,7 @@ FOREIGN = ("hpt", "htm", "nested_hv", "ccf_assist", "ras", "hpt-resizing", "cfpc
 
 def validate(dom: Any, caps: QemuCaps) -> None:
     """Refuse what cannot work. Raises: VirError."""
+    validate_whole(dom)
     _kind(dom, caps)
     _places(dom)
     if dom.type == "kvm" and dom.features is not None and dom.features.tcg is not None:
@@ -55,18 +57,13 @@ def _kind(dom: Any, caps: QemuCaps) -> None:
 
 def _places(dom: Any) -> None:
     """Kinds of addresses that only other machines have."""
-    for field in type(dom.devices).FIELDS:
-        value = dom.devices.__dict__.get(field.name)
-        for device in value if isinstance(value, list) else [value]:
-            place = getattr(device, "address", None)
-            if place is None or device is None:
-                continue
-            if place.type == "ccw":
-                alias = device.alias.name if device.alias is not None else "<null>"
-                raise unsupported(
-                    f"cannot use CCW address type for device '{alias}' using machine type"
-                    f" '{machine(dom)}'"
-                )
+    for device in devices(dom):
+        if device.address is not None and device.address.type == "ccw":
+            alias = device.alias.name if device.alias is not None else "<null>"
+            raise unsupported(
+                f"cannot use CCW address type for device '{alias}' using machine type"
+                f" '{machine(dom)}'"
+            )
 
 
 def _foreign(dom: Any, name: str) -> Exception:
@@ -118,9 +115,7 @@ def _processors(dom: Any, caps: QemuCaps) -> None:
     kind = caps.machine(machine(dom))
     count = dom.vcpu.value or 1
     if kind is not None and kind.max_cpus and count > kind.max_cpus:
-        raise unsupported(
-            f"Maximum CPUs greater than specified machine type limit {kind.max_cpus}"
-        )
+        raise unsupported(f"Maximum CPUs greater than specified machine type limit {kind.max_cpus}")
     topology = dom.cpu.topology if dom.cpu is not None else None
     if topology is not None:
         product = (topology.sockets or 1) * (topology.dies or 1)

@@ -39,9 +39,7 @@ def validate_disks(dom: Any, caps: QemuCaps) -> None:
 
 def _ide(dom: Any, device: Any) -> None:
     if not is_i440fx(dom) and dom.os.type.machine != "isapc":
-        raise unsupported(
-            "IDE controllers are unsupported for this QEMU binary or machine type"
-        )
+        raise unsupported("IDE controllers are unsupported for this QEMU binary or machine type")
     if device.index:
         raise unsupported("Only a single IDE controller is supported for this machine type")
 

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""vcpus.py: how many virtual CPUs a guest has and where they run.
+
+Called by: drivers.qemu.driver (mixin). Calls: the scheduler.
+Never: plugs a CPU into a running guest (not built yet).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from libvirtcore.conf.tuning import CpuTune, VcpuPin
+from libvirtcore.drivers.qemu.base import (
+    CONFIG,
+    LIVE,
+    Calls,
+    affected,
+    one_model,
+    replace_config,
+    save_live,
+)
+from libvirtcore.drivers.qemu.guest import Guest, check_flags, system_error
+from libvirtcore.drivers.qemu.info import max_vcpus, vcpu_count
+from libvirtcore.drivers.qemu.node_calls import bitmap, cpu_set
+from libvirtcore.errors import report
+from libvirtcore.generated import constants as c
+from libvirtcore.handles import DomainHandle
+
+if TYPE_CHECKING:
+    from libvirtcore.conf import Domain
+
+_SET = (
+    LIVE
+    | CONFIG
+    | c.VIR_DOMAIN_VCPU_MAXIMUM
+    | c.VIR_DOMAIN_VCPU_GUEST
+    | (c.VIR_DOMAIN_VCPU_HOTPLUGGABLE)
+)
+
+
+def _invalid(detail: str) -> Exception:
+    return report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_QEMU, detail)
+
+
+def _no_hotplug() -> Exception:
+    return report(
+        c.VIR_ERR_OPERATION_UNSUPPORTED,
+        c.VIR_FROM_QEMU,
+        "virtual CPUs of a running guest cannot be changed yet",
+    )
+
+
+class VcpuCalls(Calls):
+    """The calls about virtual CPUs that change something."""
+
+    def domain_set_vcpus(self, dom: DomainHandle, nvcpus: int) -> None:
+        self.domain_set_vcpus_flags(dom, nvcpus, LIVE)
+
+    def domain_set_vcpus_flags(self, dom: DomainHandle, nvcpus: int, flags: int) -> None:
+        check_flags("qemuDomainSetVcpusFlags", flags, _SET)
+        with self._job(dom, "DomainSetVcpusFlags") as guest:
+            flags = affected(guest, flags)
+            if flags & c.VIR_DOMAIN_VCPU_GUEST:
+                raise report(
+                    c.VIR_ERR_ARGUMENT_UNSUPPORTED,
+                    c.VIR_FROM_QEMU,
+                    "QEMU guest agent is not configured",
+                )
+            config = guest.config.copy() if flags & CONFIG and guest.config else None
+            if flags & c.VIR_DOMAIN_VCPU_MAXIMUM:
+                if flags & LIVE or config is None:
+                    raise _invalid("cannot adjust maximum vcpus of running domain")
+                now = vcpu_count(config)
+                config.vcpu.value = nvcpus
+                config.vcpu.current = now if now < nvcpus else None
+                replace_config(guest, config)
+                return
+            self._check_count(guest.live if flags & LIVE else None, "live", nvcpus)
+            self._check_count(config, "persistent", nvcpus)
+            if flags & LIVE and guest.live is not None and nvcpus != vcpu_count(guest.live):
+                raise _no_hotplug()
+            if config is not None:
+                config.vcpu.current = nvcpus if nvcpus < max_vcpus(config) else None
+                replace_config(guest, config)
+
+    def _check_count(self, model: Domain | None, kind: str, wanted: int) -> None:
+        if model is not None and wanted > max_vcpus(model):
+            raise _invalid(
+                f"requested vcpus is greater than max allowable vcpus for the {kind} domain: "
+                f"{wanted} > {max_vcpus(model)}"
+            )
+
+    # --- where they run ---------------------------------------------------------------------------
+
+    def domain_pin_vcpu(self, dom: DomainHandle, vcpu: int, cpumap: bytes) -> None:
+        self.domain_pin_vcpu_flags(dom, vcpu, cpumap, LIVE)
+
+    def domain_pin_vcpu_flags(
+        self, dom: DomainHandle, vcpu: int, cpumap: bytes, flags: int
+    ) -> None:
+        check_flags("qemuDomainPinVcpuFlags", flags, LIVE | CONFIG)
+        with self._job(dom, "DomainPinVcpuFlags") as guest:
+            flags = affected(guest, flags)
+            wanted = {
+                number for number in range(len(cpumap) * 8) if cpumap[number // 8] >> number % 8 & 1
+            }
+            if not wanted:
+                raise _invalid("Empty cpu list for pinning")
+            config = guest.config.copy() if flags & CONFIG and guest.config else None
+            live = guest.live if flags & LIVE else None
+            for model, kind in ((live, "live"), (config, "persistent")):
+                if model is not None and not 0 <= vcpu < max_vcpus(model):
+                    raise _invalid(
+                        f"vcpu {vcpu} is out of range of {kind} cpu count {max_vcpus(model)}"
+                    )
+            if flags & LIVE:
+                self._pin(guest, vcpu, wanted)
+            if config is not None:
+                _write_pin(config, vcpu, wanted)
+                replace_config(guest, config)
+
+    def _pin(self, guest: Guest, vcpu: int, wanted: set[int]) -> None:
+        threads = guest.running().vcpu_threads
+        if vcpu >= len(threads):
+            raise _invalid(f"setting cpu pinning for inactive vcpu {vcpu} is not supported")
+        try:
+            os.sched_setaffinity(threads[vcpu], wanted)
+        except OSError as fault:
+            raise system_error(
+                fault, f"cannot set CPU affinity on process {threads[vcpu]}", c.VIR_FROM_NONE
+            ) from None
+        assert guest.live is not None
+        _write_pin(guest.live, vcpu, wanted)
+        save_live(guest)
+
+    def domain_get_vcpu_pin_info(
+        self, dom: DomainHandle, ncpumaps: int, maplen: int, flags: int
+    ) -> tuple[bytes, int]:
+        check_flags("qemuDomainGetVcpuPinInfo", flags, LIVE | CONFIG)
+        guest = self.host.find(dom)
+        model = one_model(guest, flags)
+        pins = _pins(model)
+        everybody = set(range(os.cpu_count() or 1))
+        if model.vcpu.cpuset:
+            everybody = cpu_set(model.vcpu.cpuset)
+        count = min(ncpumaps, vcpu_count(model))
+        maps = [
+            bitmap(cpu_set(pins[vcpu].cpuset or "") if vcpu in pins else everybody, maplen * 8)
+            for vcpu in range(count)
+        ]
+        return b"".join(maps), count
+
+    def domain_get_emulator_pin_info(
+        self, dom: DomainHandle, maplen: int, flags: int
+    ) -> tuple[bytes, int]:
+        check_flags("qemuDomainGetEmulatorPinInfo", flags, LIVE | CONFIG)
+        model = one_model(self.host.find(dom), flags)
+        pin = model.cputune.emulatorpin if model.cputune is not None else None
+        cpus = set(range(os.cpu_count() or 1))
+        if pin is not None and pin.cpuset:
+            cpus = cpu_set(pin.cpuset)
+        elif model.vcpu.cpuset:
+            cpus = cpu_set(model.vcpu.cpuset)
+        return bitmap(cpus, maplen * 8), 1
+
+
+def _pins(model: Domain) -> dict[int, Any]:
+    tune = model.cputune
+    return {pin.vcpu: pin for pin in tune.vcpupins} if tune is not None else {}
+
+
+def _write_pin(model: Domain, vcpu: int, wanted: set[int]) -> None:
+    if model.cputune is None:
+        model.cputune = CpuTune()
+    kept = [pin for pin in model.cputune.vcpupins if pin.vcpu != vcpu]
+    kept.append(VcpuPin(vcpu=vcpu, cpuset=cpu_list(wanted)))
+    model.cputune.vcpupins = sorted(kept, key=lambda pin: pin.vcpu)
+
+
+def cpu_list(numbers: set[int]) -> str:
+    """Numbers as "0-3,7"."""
+    parts: list[str] = []
+    first = last = None
+    for number in [*sorted(numbers), None]:
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None:
+            parts.append(str(first) if first == last else f"{first}-{last}")
+        first = last = number
+    return ",".join(parts)
+
+
+def apply_pins(guest: Guest, threads: list[int], pid: int) -> None:
+    """Have the threads of a QEMU that starts run where its document says. Raises: VirError."""
+    model = guest.live
+    assert model is not None
+    tune = model.cputune
+    emulator = tune.emulatorpin.cpuset if tune is not None and tune.emulatorpin else None
+    pins = _pins(model)
+    wanted = {pid: emulator or model.vcpu.cpuset}
+    for vcpu, thread in enumerate(threads):
+        wanted[thread] = pins[vcpu].cpuset if vcpu in pins else model.vcpu.cpuset
+    for thread, cpuset in wanted.items():
+        if not cpuset:
+            continue
+        try:
+            os.sched_setaffinity(thread, cpu_set(cpuset))
+        except OSError as fault:
+            raise system_error(
+                fault, f"cannot set CPU affinity on process {thread}", c.VIR_FROM_NONE
+            ) from None
