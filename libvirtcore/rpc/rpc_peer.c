@@ -201,7 +201,10 @@ static bool peer_has_work(const struct rpc_peer *peer)
     if (peer->busy) {
         return false; /* whoever has it looks again */
     }
-    if (peer->tell_accepted || peer->tell_closed || peer->tell_drained || peer->waiting != NULL) {
+    if (peer->state == RPC_PEER_GONE) {
+        return peer->tell_closed;
+    }
+    if (peer->tell_accepted || peer->tell_drained || peer->waiting != NULL) {
         return true;
     }
     return (peer->readable || peer->more) && !peer->stream_waits && rpc_peer_has_room(peer);

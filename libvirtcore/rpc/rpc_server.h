@@ -50,7 +50,10 @@
 #define RPC_PATIENCE_US 200
 #define RPC_EAGER_US 10000
 
-/* The deputy looks this many times in vain before it really sleeps. */
+/* How often an idle worker looks whether the leader is away. */
+#define RPC_LOOK_US 600
+
+/* It looks this many times in vain before it really sleeps. */
 #define RPC_QUIET_LOOKS 25
 
 /* Work that is taken without asking the system what else came. */

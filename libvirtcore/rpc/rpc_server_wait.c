@@ -272,7 +272,7 @@ static void worker_follow(struct lvc_worker *worker, int64_t deadline_us)
             (void)pthread_cond_signal(&server->idle->wakeup);
         }
         if (server->watcher == worker) {
-            until_us = now_us + RPC_PATIENCE_US;
+            until_us = now_us + RPC_LOOK_US;
             if (server->leader == NULL) {
                 if (server->left_us + RPC_PATIENCE_US <= now_us) {
                     server->leader = worker;

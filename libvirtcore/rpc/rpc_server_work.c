@@ -397,7 +397,8 @@ static enum verdict peer_read(struct lvc_worker *worker, struct rpc_peer *peer,
 
     while (seen < IDLE_MESSAGES) {
         mark = peer->framer.start;
-        rc = rpc_framer_next(&peer->framer, &frame, &reading->why);
+        rc = peer->framer.in.len == mark ? 0
+                                         : rpc_framer_next(&peer->framer, &frame, &reading->why);
         if (rc == 0) {
             rc = framer_check_rest(peer, reading);
             if (rc == 0 && !reading->may_read) {
