@@ -30,6 +30,7 @@ from libvirtcore.drivers.qemu import (
 )
 from libvirtcore.errors import VirError
 from tests.command import support
+from tests.conftest import lacking
 
 ROOM = Path(command.__file__).parent
 IMAGE = "<driver name='qemu' type='raw'/><source file='/images/a.img'/>"
@@ -59,7 +60,7 @@ def test_aes_gives_the_published_example() -> None:
 def test_aes_is_undone_by_openssl(size: int) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("openssl is not installed")
+        lacking("openssl")
     key, vector, text = os.urandom(32), os.urandom(16), os.urandom(size)
     options = ["-d", "-aes-256-cbc", "-K", key.hex(), "-iv", vector.hex()]
     found = subprocess.run(

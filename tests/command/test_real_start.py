@@ -24,12 +24,15 @@ from tests.conftest import lacking
 QEMU = "/usr/bin/qemu-system-x86_64"
 SECONDS = 30.0
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.skipif(not os.path.exists(QEMU), reason=lacking(QEMU))
-    if not os.path.exists(QEMU)
-    else pytest.mark.timeout(120),
-]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(autouse=True)
+def _tools() -> None:
+    missing = [name for name in (QEMU, "qemu-img") if shutil.which(name) is None]
+    if missing:
+        lacking(*missing)
+
 
 DISKS = """
 <disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' discard='unmap'/>
@@ -145,8 +148,6 @@ class Guest:
 
 @pytest.mark.parametrize("name", GUESTS)
 def test_qemu_takes_the_command(name: str, tmp_path: Path) -> None:
-    if shutil.which("qemu-img") is None:
-        pytest.skip(lacking("qemu-img"))
     machine, devices, more = GUESTS[name]
     _images(tmp_path)
     dom = support.minimal(devices.replace("{dir}", str(tmp_path)), more, machine=machine, name=name)
@@ -171,7 +172,7 @@ def _devices(dom: Domain) -> list[dict[str, Any]]:
 
 def test_qemu_takes_chosen_firmware_and_its_variables(tmp_path: Path) -> None:
     if not any(firmware.descriptors()):
-        pytest.skip(lacking("firmware descriptors"))
+        lacking("firmware descriptors")
     dom: Any = support.minimal(machine="q35", name="efi")
     dom.os.firmware = "efi"
     assert firmware.choose(dom, str(tmp_path / "nvram"))
@@ -189,8 +190,6 @@ def test_qemu_takes_chosen_firmware_and_its_variables(tmp_path: Path) -> None:
 
 def test_qemu_opens_an_encrypted_image_with_the_master_key(tmp_path: Path) -> None:
     """The secret on the command line is encrypted by us and read by QEMU."""
-    if shutil.which("qemu-img") is None:
-        pytest.skip(lacking("qemu-img"))
     image = tmp_path / "secret.img"
     words = ["qemu-img", "create", "-q", "--object", "secret,id=s,data=opensesame", "-f", "luks",
              "-o", "key-secret=s,iter-time=10", str(image), "1M"]  # fmt: skip

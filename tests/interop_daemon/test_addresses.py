@@ -130,3 +130,38 @@ def test_channels_take_the_next_port() -> None:
     added = attach(domain, channel.format("b"))
     assert (added.address.controller, added.address.port) == (0, "2")
     assert added.alias.name == "channel1"
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        ("<controller type='pci' index='2147483647' model='pci-bridge'/>", "maximum is 255"),
+        (
+            "<disk type='file'><source file='/a'/><target dev='sda' bus='scsi'/><address"
+            " type='drive' controller='4294967295' bus='0' target='0' unit='0'/></disk>",
+            "a PCI slot is needed",
+        ),
+        (DISK.format(dev="sdzzzzz", bus="scsi"), "a PCI slot is needed"),
+        (DISK.format(dev="sd" + "z" * 100_000, bus="scsi"), "Unknown disk name"),
+        ("<controller type='usb' model='qemu-xhci' ports='2147483647'/>", "up to '15' ports"),
+    ],
+)
+def test_numbers_from_anybody_do_not_become_loops(devices: str, message: str) -> None:
+    with pytest.raises(VirError, match=message):
+        guest("pc", devices)
+
+
+def test_a_controller_that_a_port_names_comes_alone() -> None:
+    domain = guest(
+        "pc",
+        "<channel type='pty'><target type='virtio' name='a'/>"
+        "<address type='virtio-serial' controller='500' bus='0' port='1'/></channel>",
+    )
+    found = [c.index for c in domain.devices.controllers if c.type == "virtio-serial"]
+    assert found == [500]
+
+
+def test_a_number_of_io_threads_is_bounded() -> None:
+    text = GUEST.format(machine="pc", devices="")
+    with pytest.raises(VirError, match="iothreads count"):
+        define(text.replace("<os>", "<iothreads>4000000000</iothreads><os>"))

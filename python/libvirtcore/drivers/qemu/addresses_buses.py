@@ -24,6 +24,7 @@ SERIAL_PORTS = 31  # of a virtio serial controller that does not say
 USB_PORTS = {"piix3-uhci": 2, "piix4-uhci": 2, "vt82c686b-uhci": 2, "ehci": 6, "ich9-ehci1": 6,
              "pci-ohci": 3, "nec-xhci": 4, "qemu-xhci": 4, "none": 0}  # fmt: skip
 HUB_PORTS = 8
+LONGEST_NAME = 6  # letters of a target name; 300 million disks are enough
 
 # --- drives ---------------------------------------------------------------------------------------
 
@@ -33,7 +34,11 @@ def target_index(dev: str) -> int:
     for prefix in ("fd", "hd", "sd", "vd", "xvd", "ubd"):
         if dev.startswith(prefix):
             letters = dev[len(prefix) :].rstrip("0123456789")
-            if not letters or not all("a" <= letter <= "z" for letter in letters):
+            if (
+                not letters
+                or len(letters) > LONGEST_NAME
+                or not all("a" <= letter <= "z" for letter in letters)
+            ):
                 return -1
             number = 0
             for letter in letters:

@@ -69,6 +69,13 @@ def controller(dom: Any, device: Any) -> int:
     return 0
 
 
+# The cards libvirt knows by name and takes for conventional PCI; any other goes to PCI Express.
+_OLD_CARDS = frozenset((
+    None, "netfront", "rtl8139", "e1000", "spapr-vlan", "lan9118", "smc91c111", "vlance", "vmxnet",
+    "vmxnet2", "vmxnet3", "Am79C970A", "Am79C973", "82540EM", "82545EM", "82543GC",
+))  # fmt: skip
+
+
 def interface(dom: Any, device: Any) -> int:
     """The connection of a network card."""
     model = device.model.type if device.model is not None else None
@@ -78,7 +85,7 @@ def interface(dom: Any, device: Any) -> int:
         return 0
     if device.type == "vdpa" or (model or "").startswith("virtio"):
         return _virtio(dom, model)
-    return _express(dom) if model in ("e1000e", "igb") else CONVENTIONAL
+    return CONVENTIONAL if model in _OLD_CARDS else _express(dom)
 
 
 def video(dom: Any, device: Any) -> int:

@@ -23,6 +23,7 @@ from libvirtcore.generated.constants import (
     VIR_FROM_QEMU,
 )
 
+MOST_IOTHREADS = 100_000
 NVRAM_DIR = "/var/lib/libvirt/qemu/nvram"
 
 
@@ -174,6 +175,12 @@ def _life(dom: Any) -> None:
 
 def _iothreads(dom: Any) -> None:
     """Numbers for the I/O threads that have none, when some have."""
+    if (dom.iothreads or 0) > MOST_IOTHREADS:
+        raise report(
+            VIR_ERR_CONFIG_UNSUPPORTED,
+            VIR_FROM_QEMU,
+            f"iothreads count {dom.iothreads} too high, maximum is {MOST_IOTHREADS}",
+        )
     threads = dom.iothreadids
     if threads is None or not threads.iothreads:
         return

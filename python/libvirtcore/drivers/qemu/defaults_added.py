@@ -16,7 +16,14 @@ from libvirtcore.drivers.qemu.caps import QemuCaps
 from libvirtcore.drivers.qemu.machines import is_arm, is_i440fx, is_q35, is_virt, is_x86, machine
 from libvirtcore.drivers.qemu.model import ensure, make, several, single
 from libvirtcore.errors import report
-from libvirtcore.generated.constants import VIR_ERR_INTERNAL_ERROR, VIR_ERR_XML_ERROR, VIR_FROM_QEMU
+from libvirtcore.generated.constants import (
+    VIR_ERR_INTERNAL_ERROR,
+    VIR_ERR_XML_ERROR,
+    VIR_FROM_DOMAIN,
+    VIR_FROM_QEMU,
+)
+
+HIGHEST_CONTROLLER = 1023  # more do not find a place on PCI; a number from anybody is a loop here
 
 
 def add_default_devices(dom: Any, caps: QemuCaps) -> None:
@@ -94,7 +101,7 @@ def add_scsi_hostdevs(dom: Any) -> None:
     addresses_buses.assign_scsi_hostdevs(dom)
     for device in devices:
         if device.type == "scsi" and device.address.type == "drive":
-            for index in range((device.address.controller or 0) + 1):
+            for index in range(_bounded(device.address.controller or 0) + 1):
                 _controller(dom, "scsi", index)
 
 
@@ -107,20 +114,31 @@ def _drive_controllers(dom: Any, kind: str) -> None:
     highest = max((place.controller or 0 for place in places), default=-1)
     if kind == "ide" and highest > 0:
         raise report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, "Only 1 IDE controller is supported")
-    for index in range(highest + 1):
+    for index in range(_bounded(highest) + 1):
         _controller(dom, kind, index)
 
 
+def _bounded(index: int) -> int:
+    """The number of a controller, if all up to it can find a place. Raises: VirError."""
+    if index > HIGHEST_CONTROLLER:
+        raise report(
+            VIR_ERR_INTERNAL_ERROR,
+            VIR_FROM_DOMAIN,
+            "a PCI slot is needed to connect a PCI controller model='pci-bridge', but none is"
+            " available, and it cannot be automatically added",
+        )
+    return index
+
+
 def _serial_controllers(dom: Any) -> None:
-    """Virtio serial controllers up to the highest one a port names, and enough for all ports."""
-    highest = 0
+    """The virtio serial controllers that ports name, the first one for those that name none."""
     for name in ("channels", "consoles"):
         for device in several(dom, name):
+            if device.target is None or device.target.type != "virtio":
+                continue
             place = device.address
-            if place is not None and place.type == "virtio-serial":
-                highest = max(highest, place.controller or 0)
-    for index in range(highest + 1):
-        _controller(dom, "virtio-serial", index)
+            named = place is not None and place.type == "virtio-serial"
+            _controller(dom, "virtio-serial", (place.controller or 0) if named else 0)
 
 
 def _consoles(dom: Any) -> None:

@@ -16,12 +16,13 @@ from libvirtcore.drivers.qemu import addresses_buses
 from libvirtcore.drivers.qemu.caps import QemuCaps
 from libvirtcore.drivers.qemu.machines import is_i440fx, is_virt, is_x86
 from libvirtcore.drivers.qemu.model import default, devices, ensure, make, several, single
-from libvirtcore.drivers.qemu.validate_whole import check_twice
+from libvirtcore.drivers.qemu.validate_whole import check_twice, unsupported
 from libvirtcore.errors import VirError
 from libvirtcore.generated.constants import VIR_ERR_XML_DETAIL, VIR_FROM_DOMAIN
 
 MAC_PREFIX = (0x52, 0x54, 0x00)
 USER_ALIAS = re.compile(r"ua-[A-Za-z0-9_-]*\Z")
+HIGHEST_BUS = 255
 VIDEO_MEMORY = 16384
 PORTS = {"nbd": 10809, "gluster": 24007, "iscsi": 3260, "http": 80, "https": 443, "ftp": 21,
          "ftps": 990, "tftp": 69, "ssh": 22, "vxhs": 9999,
@@ -32,6 +33,11 @@ def number_controllers(dom: Any) -> None:
     """Numbers for controllers that have none, free ones of their type."""
     controllers = dom.devices.controllers
     check_twice(controllers)
+    for device in controllers:
+        if device.type == "pci" and device.index is not None and device.index > HIGHEST_BUS:
+            raise unsupported(
+                f"PCI controller index {device.index} too high, maximum is {HIGHEST_BUS}"
+            )
     usb = [device for device in controllers if device.type == "usb"]
     if len(usb) > 1 and any(device.model == "none" for device in usb):
         raise VirError(

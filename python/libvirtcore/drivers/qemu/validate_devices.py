@@ -16,6 +16,7 @@ from libvirtcore.drivers.qemu.model import several, single
 from libvirtcore.drivers.qemu.refusals import unsupported
 
 VNC_PASSWORD = 8
+XHCI_PORTS = 15
 # Serial models by the target type they need.
 SERIAL_TYPES = {
     "isa-serial": "isa-serial",
@@ -179,7 +180,15 @@ def _iommu(dom: Any, device: Any, caps: QemuCaps) -> None:
             raise unsupported("IOMMU device: 'virtio' requires ACPI")
 
 
+def _controller(dom: Any, device: Any, caps: QemuCaps) -> None:
+    if device.type != "usb" or device.model not in ("qemu-xhci", "nec-xhci"):
+        return
+    if (device.ports or 0) > XHCI_PORTS:
+        raise unsupported(f"'{device.model}' controller only supports up to '{XHCI_PORTS}' ports")
+
+
 _CHECKS: dict[str, Callable[[Any, Any, QemuCaps], None]] = {
+    "controllers": _controller,
     "interfaces": _interface,
     "serials": _serial,
     "consoles": _console,
