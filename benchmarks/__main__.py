@@ -9,7 +9,7 @@ import platform
 
 from benchmarks.measure import Result, plot, table
 
-NAMES = ("codec", "wire", "calls", "daemon", "startup")
+NAMES = ("codec", "wire", "calls", "daemon", "guests", "startup")
 
 
 def machine() -> str:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,10 +56,8 @@ def _package() -> tuple[tempfile.TemporaryDirectory[str], str]:
         shutil.copy(_cffi_backend.__file__, folder.name)
     if interpreter != SYSTEM_PYTHON:
         print(f"note: ours runs in {sys.executable}, the rival in {SYSTEM_PYTHON}")
-    everything = "import libvirt; libvirt.open('test:///default'); import libvirtcore.rpc"
-    everything += "; import libvirtcore.drivers.remote.driver"
-    environment = _environment(PYTHONPATH=folder.name)
-    subprocess.run([interpreter, "-c", everything], check=True, env=environment)
+    compile_all = [interpreter, "-m", "compileall", "-q", "-j", "0", folder.name]
+    subprocess.run(compile_all, check=True, env=_environment())
     return folder, interpreter
 
 
@@ -86,8 +84,15 @@ def real(*arguments: str) -> tuple[list[str], dict[str, str]]:
     return [SYSTEM_PYTHON, *arguments], _environment()
 
 
+class CallFailed(Exception):
+    """A call that was to be measured failed; its text says why."""
+
+
 class Worker:
-    """A process that makes calls on one connection when told to; see worker.py."""
+    """A process that makes calls on one connection when told to.
+
+    The script is worker.py, or another that talks as that does; it is given `arguments` too.
+    """
 
     def __init__(
         self,
@@ -96,9 +101,11 @@ class Worker:
         real_one: bool = False,
         pure: bool = False,
         where: frozenset[int] | None = None,
+        script: str = "worker.py",
+        arguments: Sequence[str] = (),
     ) -> None:
-        arguments = (str(ROOT / "benchmarks" / "worker.py"), uri)
-        command, environment = real(*arguments) if real_one else ours(*arguments, pure=pure)
+        words = (str(ROOT / "benchmarks" / script), uri, *arguments)
+        command, environment = real(*words) if real_one else ours(*words, pure=pure)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -119,7 +126,10 @@ class Worker:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{name} {count}\n")
         self._process.stdin.flush()
-        answer = self._read().split()
+        said = self._read()
+        if said.startswith("failed: "):
+            raise CallFailed(said.removeprefix("failed: "))
+        answer = said.split()
         if len(answer) != 2:
             raise RuntimeError(f"the worker ended in {name}")
         self.cpu.append(float(answer[1]))

@@ -321,6 +321,7 @@ int lvc_server_accept(lvc_server *server, uint64_t client, int authenticated)
                 rpc_server_watch(server);
             } else {
                 server->tick_ms = 0;
+                rpc_server_wake(server); /* whoever polls looks at its time to authenticate, too */
             }
             rc = rpc_ready_add(&server->ready, peer->fd, peer->id, false);
             if (rc < 0) {

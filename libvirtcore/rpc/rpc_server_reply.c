@@ -229,6 +229,7 @@ int lvc_server_answer(lvc_server *server, uint64_t client, uint32_t program, uin
     struct rpc_header header;
     struct lvc_buf out;
     lvc_error why;
+    bool failed = answer == LVC_ANSWER_ERROR; /* then no descriptors follow */
     int encoded = 0;
     int sent = 0;
 
@@ -245,11 +246,12 @@ int lvc_server_answer(lvc_server *server, uint64_t client, uint32_t program, uin
             (void)lvc_server_close(server, client, 0);
             return lvc_error_memory(err, LVC_FROM_RPC);
         }
+        failed = failed || encoded > 0;
     }
     peer = peer_borrow(server, client);
     if (peer != NULL) {
         if (row != NULL) {
-            sent = rpc_peer_send(peer, out.data, out.len, fds, encoded > 0 ? 0 : nfds, &why);
+            sent = rpc_peer_send(peer, out.data, out.len, fds, failed ? 0 : nfds, &why);
         }
         (void)pthread_mutex_lock(&server->lock);
         request_settle(peer);

@@ -328,6 +328,17 @@ static void peer_event(struct lvc_server *server, const struct rpc_ready_event *
     }
 }
 
+/* Whether something in the queue is for this worker: what is parked is not for prio ones. */
+static bool queue_has_work(const struct lvc_worker *worker)
+{
+    const struct rpc_peer *peer = worker->server->first;
+
+    while (peer != NULL && worker->prio && peer->parked) {
+        peer = peer->queue_next;
+    }
+    return peer != NULL;
+}
+
 static void worker_poll(struct lvc_worker *worker, int64_t deadline_us)
 {
     struct lvc_server *server = worker->server;
@@ -348,7 +359,7 @@ static void worker_poll(struct lvc_worker *worker, int64_t deadline_us)
             wait_ms = left_ms;
         }
     }
-    if (server->first != NULL) {
+    if (queue_has_work(worker)) {
         wait_ms = 0; /* the tick, or RPC_TAKES_MAX */
     }
     server->polling = true;
@@ -464,12 +475,13 @@ static int worker_answer(struct lvc_worker *worker, int answer, const uint8_t *d
     };
     int encoded = rpc_answer_encode(&worker->out, &header, worker->procedure, answer, data, len,
                                     worker->out_nfds, err);
+    bool failed = encoded > 0 || answer == LVC_ANSWER_ERROR; /* then no descriptors follow */
 
     if (encoded < 0) {
         *sent_out = lvc_error_memory(why, LVC_FROM_RPC);
     } else {
         *sent_out = rpc_peer_send(worker->peer, worker->out.data, worker->out.len, worker->out_fds,
-                                  encoded > 0 ? 0 : worker->out_nfds, why);
+                                  failed ? 0 : worker->out_nfds, why);
     }
     worker_drop_out_fds(worker);
     if (worker->out.room > WORKER_KEEP) {

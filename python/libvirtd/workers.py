@@ -183,7 +183,7 @@ class _Thread(threading.Thread):
         elif kind == STREAM:
             desk.sessions[worker.client].stream(worker)
         elif kind == DRAINED:
-            desk.sessions[worker.client].drained()
+            desk.sessions[worker.client].drained(worker)
         elif kind == IDLE:
             return not self._pool.may_leave(self)
         return True
@@ -194,7 +194,7 @@ def _survive(worker: Worker, fault: BaseException) -> None:
     import traceback
 
     where = f"client {worker.client}, program {worker.program:#x}, procedure {worker.procedure}"
-    if isinstance(fault, KeyError) and worker.kind != CALL:
+    if isinstance(fault, KeyError) and fault.args == (worker.client,):
         log(DEBUG, _SOURCE, f"{where}: the client has gone")
         return
     if isinstance(fault, VirError):

@@ -27,7 +27,7 @@ from tests.rpc.peer import (
     in_thread,
     pack,
 )
-from tests.rpc_server.toy import GET_INFO, GET_XML_DESC, Toy
+from tests.rpc_server.toy import GET_INFO, GET_XML_DESC, NO_SUPPORT, Toy
 
 
 def test_call_is_answered(toy: Toy) -> None:
@@ -161,6 +161,28 @@ def test_descriptor_goes_with_an_answer(toy: Toy) -> None:
     assert os.read(read, 10) == b"hello"
     os.close(read)
     os.close(fd)
+    client.close()
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_descriptors_do_not_follow_an_error(toy: Toy, detached: bool) -> None:
+    """Bytes that carry them would be read as the beginning of the next message."""
+    read, write = os.pipe()
+
+    def answer(worker: Worker) -> None:
+        if detached:
+            toy.server.answer(worker.detach(), error=NO_SUPPORT, fds=[write])
+        else:
+            worker.reply(fds=[write])
+            worker.fail(NO_SUPPORT)  # on second thoughts
+
+    toy.calls[OPEN_GRAPHICS_FD] = answer
+    client = toy.connect()
+    with pytest.raises(VirError):
+        client.call_fds(REMOTE, OPEN_GRAPHICS_FD, (DOMAIN, 0, 0))
+    assert client.call(REMOTE, GET_VERSION) == (7,)
+    os.close(read)
+    os.close(write)
     client.close()
 
 

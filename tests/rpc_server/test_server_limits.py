@@ -100,6 +100,24 @@ def test_anonymous_client_is_dropped_in_time(make_toy: Make) -> None:
 
 
 @pytest.mark.slow
+def test_anonymous_client_is_dropped_in_time_when_it_was_accepted_late(make_toy: Make) -> None:
+    """Another worker has begun to poll, for ever, before this one says that the client may stay."""
+    toy = make_toy(Limits(anonymous_seconds=1), prio=0, trusted=False)
+    accept = toy.server.accept_client
+
+    def late(client: int, authenticated: bool) -> bool:
+        time.sleep(0.1)
+        return accept(client, authenticated)
+
+    toy.server.accept_client = late  # type: ignore[method-assign]
+    peer = toy.peer()
+    toy.until(lambda: toy.closed, timeout=4)
+    assert list(toy.closed.values()) == ["not authenticated in time"]
+    peer.close()
+    del toy.server.accept_client  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
 def test_two_thousand_clients_against_a_limit_of_a_hundred(make_toy: Make, tmp_path: Path) -> None:
     toy = make_toy(Limits(max_clients=100, max_queued_clients=100))
     toy.listen(tmp_path / "sock")
@@ -268,6 +286,30 @@ def test_blocked_workers_do_not_keep_priority_calls_waiting(make_toy: Make) -> N
     for client in clients:
         client.close()
     peer.close()
+
+
+def test_waiting_call_does_not_make_a_prio_worker_spin(make_toy: Make) -> None:
+    toy = make_toy(workers=1)
+    go = threading.Event()
+
+    def block(worker: Worker) -> None:
+        assert go.wait(20)
+        worker.reply((1, 2, 3, 4, 5))
+
+    toy.calls[GET_INFO] = block
+    clients = [toy.connect() for _ in range(2)]
+    runs = [in_thread(client.call, REMOTE, GET_INFO, (DOMAIN,)) for client in clients]
+    while toy.server.stats()["busy_workers"] < 1:
+        time.sleep(0.001)
+    time.sleep(0.05)  # the second is read, and left for the worker that is busy
+    polls = toy.server.stats()["polls"]
+    time.sleep(0.2)
+    assert toy.server.stats()["polls"] - polls < 20
+    go.set()
+    for run in runs:
+        assert run.result() == (1, 2, 3, 4, 5)
+    for client in clients:
+        client.close()
 
 
 # --- output ---------------------------------------------------------------------------------------

@@ -178,6 +178,7 @@ class Graphics(Element):
                     VIR_ERR_INTERNAL_ERROR, VIR_FROM_DOMAIN,
                     f"cannot parse {self.type} port {word}",
                 )  # fmt: skip
+        self.websocket = self.websocket or None
         if self.passwd is None:
             self.passwd_valid_to = self.connected = None
         self.channels = [channel for channel in self.channels if channel.mode != "any"]

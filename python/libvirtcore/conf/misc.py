@@ -172,7 +172,7 @@ class Watchdog(Device):
     """A device that acts when the guest no longer answers it."""
 
     model = attribute(
-        Choice("i6300esb", "ib700", "diag288"),
+        Choice("i6300esb", "ib700", "diag288", "itco"),
         missing=(VIR_ERR_INTERNAL_ERROR, "watchdog must contain model name"),
         bad=(VIR_ERR_CONFIG_UNSUPPORTED, "unknown watchdog model '%s'"),
     )
@@ -186,7 +186,7 @@ class Panic(Device):
     """A device through which a guest says that it crashed."""
 
     model = attribute(
-        Choice("isa", "pseries", "hyperv", "s390", silent=("default",)),
+        Choice("isa", "pseries", "hyperv", "s390", "pvpanic", silent=("default",)),
         bad=(VIR_ERR_CONFIG_UNSUPPORTED, "unknown panic model '%s'"),
     )
 

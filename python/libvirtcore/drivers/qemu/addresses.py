@@ -37,6 +37,7 @@ Q35_DMI_SLOT = 30
 
 def assign_addresses(dom: Any, caps: Any = None) -> None:
     """Give every device its place. Raises: VirError when a given one cannot be."""
+    addresses_buses.assign_spapr(dom)
     addresses_buses.assign_virtio_serial(dom)
     assign_pci(dom)
     addresses_buses.assign_usb(dom)

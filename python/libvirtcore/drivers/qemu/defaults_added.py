@@ -187,7 +187,7 @@ def _inputs(dom: Any) -> None:
 def _video(dom: Any, caps: QemuCaps) -> None:
     """A display needs a video card; the first card is the primary one."""
     devices = dom.devices
-    if not devices.videos and any(g.type != "egl-headless" for g in devices.graphics):
+    if not devices.videos and devices.graphics:
         new = make(devices, "videos")
         new.model = make(new, "model", type=default_video(dom, caps))
         devices.videos.append(new)
@@ -212,18 +212,15 @@ def default_video(dom: Any, caps: QemuCaps) -> str:
 
 
 def _audio(dom: Any) -> None:
-    """Where sound goes: nowhere, to SPICE, or for SDL and D-Bus wherever QEMU sends it."""
+    """Where sound goes: the last of VNC, SPICE and SDL decides, and SDL leaves it to QEMU."""
     devices = dom.devices
     if several(dom, "audios"):
         return
-    kinds = {display.type for display in devices.graphics}
-    if "spice" in kinds:
-        kind = "spice"
-    elif kinds & {"sdl", "dbus"}:
-        return
-    else:
-        kind = "none"
-    devices.audios.append(make(devices, "audios", id=1, type=kind))
+    kind = None if devices.graphics else "none"
+    for display in devices.graphics:
+        kind = {"vnc": "none", "spice": "spice", "sdl": None}.get(display.type, kind)
+    if kind is not None:
+        devices.audios.append(make(devices, "audios", id=1, type=kind))
 
 
 _ = single

@@ -198,14 +198,26 @@ def _channel(dom: Any, device: Any, caps: QemuCaps) -> None:
 
 
 def _ports(dom: Any) -> None:
-    """Port numbers of serial and parallel ports and consoles that have none."""
-    for name in ("serials", "parallels", "consoles"):
-        highest = -1
-        for device in several(dom, name):
-            target = ensure(device, "target")
-            if target.port is None:
-                target.port = highest + 1
-            highest = max(highest, target.port)
+    """Port numbers: a serial port without one comes after all, a parallel port after those
+    before it; consoles of their own and channels are only counted or not numbered at all.
+    """
+    serials = [ensure(device, "target") for device in several(dom, "serials")]
+    for target in serials:
+        if target.port is None:
+            target.port = 1 + max((t.port for t in serials if t.port is not None), default=-1)
+    highest = -1
+    for device in several(dom, "parallels"):
+        target = ensure(device, "target")
+        if target.port is None:
+            target.port = highest + 1
+        highest = max(highest, target.port)
+    for number, device in enumerate(several(dom, "consoles")):
+        target = ensure(device, "target")
+        if target.port is None or target.type != "serial":
+            target.port = number
+    for device in several(dom, "channels"):
+        if device.target is not None and device.target.type == "virtio":
+            device.target.port = None
 
 
 def _input(dom: Any, device: Any, caps: QemuCaps) -> None:

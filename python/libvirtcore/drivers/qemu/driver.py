@@ -22,6 +22,7 @@ from libvirtcore.drivers.qemu.define import DefineCalls
 from libvirtcore.drivers.qemu.dump import DumpCalls
 from libvirtcore.drivers.qemu.host_calls import HostCalls
 from libvirtcore.drivers.qemu.info import InfoCalls
+from libvirtcore.drivers.qemu.interfaces import InterfaceCalls
 from libvirtcore.drivers.qemu.keys import KeyCalls
 from libvirtcore.drivers.qemu.lifecycle import LifecycleCalls, destroy
 from libvirtcore.drivers.qemu.lookup import LookupCalls
@@ -29,6 +30,8 @@ from libvirtcore.drivers.qemu.memory import MemoryCalls
 from libvirtcore.drivers.qemu.metadata import MetadataCalls
 from libvirtcore.drivers.qemu.monitor_calls import MonitorCalls
 from libvirtcore.drivers.qemu.save import SaveCalls
+from libvirtcore.drivers.qemu.stats import StatsCalls
+from libvirtcore.drivers.qemu.stats_block import BlockStatsCalls
 from libvirtcore.drivers.qemu.vcpus import VcpuCalls
 from libvirtcore.errors import VirError, report
 from libvirtcore.events.families import DOMAIN, QEMU_MONITOR
@@ -51,6 +54,9 @@ class QemuDriver(
     MonitorCalls,
     HostCalls,
     CapabilitiesCalls,
+    StatsCalls,
+    BlockStatsCalls,
+    InterfaceCalls,
     Driver,
 ):
     """One connection to a host."""

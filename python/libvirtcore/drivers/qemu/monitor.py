@@ -10,6 +10,7 @@ Never: holds a guest's lock while it waits for QEMU.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -21,6 +22,8 @@ from libvirtcore.drivers.qemu.reactor import reactor
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
 from libvirtcore.qmp import Client, Event, QMPError
+
+Command = tuple[str, dict[str, Any] | None]
 
 SECONDS = 30.0  # how long QEMU may take to answer, unless the caller knows better
 
@@ -133,6 +136,73 @@ class Monitor:
             self._drain()
             if self.closed:
                 self.on_end()
+
+    # --- many commands at once --------------------------------------------------------------------
+
+    def submit(self, commands: Sequence[Command], patience: float = 0.0) -> list[int] | None:
+        """Send commands without waiting for answers; None when somebody else talks.
+
+        What came back must be given to `collect`, by whichever thread; until then it is our turn.
+        Raises: VirError when QEMU is gone.
+        """
+        if not self._turn.acquire(timeout=patience):
+            return None
+        numbers: list[int] = []
+        try:
+            if self.closed:
+                raise _gone()
+            self.busy_since = time.monotonic()
+            if self._watched:
+                reactor().pause(self._fd)
+            for name, arguments in commands:
+                numbers.append(self._client.submit(name, arguments))
+        except (VirError, OSError, EOFError):
+            self._ended()
+            self._yield()
+            raise _gone() from None
+        return numbers
+
+    def collect(self, numbers: Sequence[int], seconds: float) -> list[Any]:
+        """The answers to what was submitted; for a command that was refused its QMPError.
+
+        Raises: VirError when not all have come in time or QEMU is gone.
+        """
+        end = time.monotonic() + seconds
+        answers: list[Any] = []
+        try:
+            for number in numbers:
+                try:
+                    answers.append(self._client.wait(number, max(0.001, end - time.monotonic())))
+                except QMPError as refused:
+                    answers.append(refused)
+        except VirError as fault:
+            for number in numbers[len(answers) + 1 :]:
+                with contextlib.suppress(VirError):
+                    self._client.forget(number)
+            if fault.code == c.VIR_ERR_OPERATION_TIMEOUT:
+                raise _timeout("several") from None
+            self._ended()
+            raise _gone() from None
+        except (OSError, EOFError):
+            self._ended()
+            raise _gone() from None
+        finally:
+            self._yield()
+        return answers
+
+    def fileno(self) -> int:
+        """Readable when QEMU says something."""
+        return self._fd
+
+    def _yield(self) -> None:
+        """The end of a turn with `submit`."""
+        self.busy_since = None
+        if self._watched:
+            reactor().resume(self._fd)
+        self._turn.release()
+        self._drain()
+        if self.closed:
+            self.on_end()
 
     # --- events -----------------------------------------------------------------------------------
 
