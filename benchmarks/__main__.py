@@ -7,9 +7,11 @@ import argparse
 import importlib
 import platform
 
-from benchmarks.measure import Result, plot, table
+from benchmarks.measure import Result, table
 
-NAMES = ("codec", "wire", "calls", "daemon", "guests", "startup")
+NAMES = (
+    "codec", "wire", "calls", "daemon", "guests", "monitor", "memory", "cold", "growth", "startup",
+)  # fmt: skip
 
 
 def machine() -> str:
@@ -40,6 +42,8 @@ def main() -> None:
     print(machine())
     print(table(results))
     if options.plot and results:
+        from benchmarks.drawing import plot
+
         plot(results, options.plot)
         print(f"plot: {options.plot}")
 

@@ -2,7 +2,7 @@
 """daemon.py: our daemon against the real one, each with our client and with libvirt-python.
 
 All serve `test:///default` over a unix socket, and all rivals of a row run on the same processors.
-Called by: `python -m benchmarks`. Calls: rivals, placement, measure, tests.ours_daemon.
+Called by: `python -m benchmarks`. Calls: hosts, rivals, echo, placement, measure.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from benchmarks.echo import Echo
+from benchmarks.hosts import our_daemon
 from benchmarks.measure import Result, compare, interleave, timed
 from benchmarks.placement import Placement, placed, placements, server_pid
 from benchmarks.rivals import Worker, daemon, missing
@@ -47,9 +49,14 @@ def pairs(mine: str, theirs: str, place: Placement) -> list[Result]:
         stack.enter_context(placed(os.getpid(), place.client))
         raw = RawBytes(mine)
         stack.callback(raw.close)
-        wall = interleave([lambda: ours.run("tiny", 100), timed(raw.one, 100)], 60)
+        echo = Echo(*raw.sizes)
+        stack.callback(echo.close)
+        stack.enter_context(placed(echo.pid, place.server))
+        runs = [lambda: ours.run("tiny", 100), timed(echo.one, 100), timed(raw.one, 100)]
+        wall = interleave(runs, 60)
         name = f"tiny call, our daemon {place.name}"
-        out.append(compare(name, wall[0], wall[1], "raw ping-pong", 3.0))
+        out.append(compare(name, wall[0], wall[1], "raw ping-pong of two processes", 3.0))
+        out.append(compare(name, wall[0], wall[2], "raw bytes to our daemon"))
     return out
 
 
@@ -78,10 +85,8 @@ def results() -> list[Result]:
     if lack := missing():
         print(f"daemon: {lack} is missing, the comparison with it is left out")
         return []
-    from tests.ours_daemon import OurDaemon
-
     out: list[Result] = []
-    with daemon() as theirs, OurDaemon() as ours:
+    with daemon() as theirs, our_daemon() as ours:
         if not theirs:
             return []
         mine = ours.uri("test")

@@ -77,7 +77,7 @@ def lacks(name: str, *, qemu: bool = True) -> bool:
     return bool(lack)
 
 
-def our_daemon(*, start: bool = True, **conf: int | str | list[str]) -> OurDaemon:
+def our_daemon(**conf: int | str) -> OurDaemon:
     """A daemon of ours that runs from the package that our client is measured with."""
     from tests.ours_daemon import OurDaemon
 
@@ -89,7 +89,14 @@ def our_daemon(*, start: bool = True, **conf: int | str | list[str]) -> OurDaemo
             return [*command, "--root", str(self.root), *arguments]
 
     place = {"PYTHONPATH": environment["PYTHONPATH"]}
-    return Installed(environment=unset | place, start=start, **conf)
+    daemon = Installed(environment=unset | place, start=False)
+    daemon.write_conf(**conf)
+    try:
+        daemon.start()
+    except BaseException:
+        daemon.close()
+        raise
+    return daemon
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""measure.py: interleaved rounds, what they say, the table and the plot.
+"""measure.py: interleaved rounds, what they say, the table.
 
 The rivals of a comparison run in turn, many short rounds of it, so that what slows the machine down
 for a while meets both. What disturbs a round only adds time: the figure of each rival is therefore
@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_SCALE = {"µs": 1e6, "ms": 1e3, "": 1.0}
+SCALE = {"µs": 1e6, "ms": 1e3, "s": 1.0, "MiB": 1.0 / (1 << 20), "": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One comparison: ours and the rival's seconds per operation, and at most what ratio is hoped
-    for."""
+    """One comparison: ours and the rival's seconds per operation (or bytes), and at most what ratio
+    is hoped for. With `size` it is a point of the curve named `name`: how it grows with that."""
 
     name: str
     ours: float
@@ -30,6 +30,11 @@ class Result:
     rival_name: str
     goal: float | None = None
     unit: str = "µs"
+    size: int | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name if self.size is None else f"{self.name}: {self.size}"
 
     @property
     def verdict(self) -> str:
@@ -60,10 +65,11 @@ def compare(
     rival_name: str,
     goal: float | None = None,
     unit: str = "µs",
+    size: int | None = None,
 ) -> Result:
     """What the samples of two rivals, taken in the same rounds, say."""
     mine, other = quartile(ours), quartile(rival)
-    return Result(name, mine, other, mine / other, rival_name, goal, unit)
+    return Result(name, mine, other, mine / other, rival_name, goal, unit, size)
 
 
 def quartile(samples: Sequence[float]) -> float:
@@ -87,10 +93,10 @@ def table(results: Sequence[Result]) -> str:
     """The results as aligned text."""
     rows = [("benchmark", "ours", "rival", "", "ratio", "goal", "")]
     for r in results:
-        scale = _SCALE[r.unit]
+        scale = SCALE[r.unit]
         rows.append(
             (
-                r.name,
+                r.title,
                 f"{r.ours * scale:.2f} {r.unit}",
                 f"{r.rival * scale:.2f} {r.unit}",
                 r.rival_name,
@@ -108,38 +114,3 @@ def table(results: Sequence[Result]) -> str:
         ).rstrip()
         for row in rows
     )
-
-
-def plot(results: Sequence[Result], path: str) -> None:
-    """Draw the ratios as bars, each with its goal, into a PNG file.
-
-    Raises: ImportError, saying how to get it, when matplotlib is missing.
-    """
-    try:
-        import matplotlib
-    except ImportError as fault:
-        raise ImportError("--plot needs matplotlib: pip install matplotlib") from fault
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(10, 0.42 * len(results) + 1.6))
-    rows = range(len(results))
-    colour = {"met": "tab:green", "missed": "tab:red", "": "tab:blue"}
-    axes.barh(
-        rows, [r.ratio for r in results], height=0.62, color=[colour[r.verdict] for r in results]
-    )
-    for row, r in zip(rows, results, strict=True):
-        near = r.goal is not None and 0 <= r.goal - r.ratio < 0.08
-        right = (r.goal or 0.0) if near else r.ratio
-        axes.text(right, row, f" {r.ratio:.2f}", va="center", fontsize=8)
-        if r.goal is not None:
-            axes.plot([r.goal, r.goal], [row - 0.42, row + 0.42], color="black", linewidth=1.8)
-    axes.axvline(1.0, color="grey", linewidth=0.8, linestyle="--")
-    axes.set_yticks(rows, [f"{r.name}  (to {r.rival_name})" for r in results], fontsize=8)
-    axes.set_xlim(0, max(1.25, *(r.ratio * 1.15 for r in results)))
-    axes.set_xlabel("our time / the other's time: shorter is better; black mark: goal")
-    axes.set_ylim(len(results) - 0.4, -0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)

@@ -23,20 +23,25 @@ from libvirtcore.rpc import pure
 AT_ONCE = 4  # calls that a client may have unanswered under libvirtd's default settings
 
 
-class RawBytes:
-    """The bytes of a tiny call out, those of its reply in, and nothing around them."""
+class Talk:
+    """A client that is nothing but a socket."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, path: str) -> None:
         self._peer = socket.socket(socket.AF_UNIX)
         self._peer.settimeout(10)
-        self._peer.connect(uri.partition("socket=")[2])
+        try:
+            self._peer.connect(path)
+        except OSError:
+            self._peer.close()
+            raise
+
+    def guests(self, uri: str) -> list[Any]:
+        """Open a connection to a driver; the guests it has."""
         self._ask("auth_list", None)
-        self._ask("connect_open", ("test:///default", 0))
-        found, _ = pure.decode(
-            procedure("connect_list_all_domains").ret, self._ask("connect_list_all_domains", (1, 0))
-        )
-        self._call = _message("domain_is_active", (found[0],))
-        self._answer = HEADER.size + len(reply_bytes("domain_is_active", (1,)))
+        self._ask("connect_open", (uri, 0))
+        answer = self._ask("connect_list_all_domains", (1, 0))
+        found: list[Any] = pure.decode(procedure("connect_list_all_domains").ret, answer)[0]
+        return found
 
     def _ask(self, name: str, value: tuple[Any, ...] | None) -> bytes:
         self._peer.sendall(_message(name, value))
@@ -44,6 +49,23 @@ class RawBytes:
         while len(answer) < int.from_bytes(answer[:4], "big"):
             answer += self._peer.recv(1 << 16)
         return answer[HEADER.size :]
+
+    def close(self) -> None:
+        self._peer.close()
+
+
+class RawBytes(Talk):
+    """The bytes of a tiny call out, those of its reply in, and nothing around them."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri.partition("socket=")[2])
+        self._call = _message("domain_is_active", (self.guests("test:///default")[0],))
+        self._answer = HEADER.size + len(reply_bytes("domain_is_active", (1,)))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the call and of its reply."""
+        return len(self._call), self._answer
 
     def one(self) -> None:
         """A call and its reply."""
@@ -57,9 +79,6 @@ class RawBytes:
         left = self._answer * AT_ONCE
         while left:
             left -= len(self._peer.recv(left))
-
-    def close(self) -> None:
-        self._peer.close()
 
 
 def _message(name: str, value: tuple[Any, ...] | None) -> bytes:

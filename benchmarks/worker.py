@@ -17,6 +17,14 @@ from typing import Any
 import libvirt
 
 IN_PIPELINE = 100
+_GUEST = """
+<domain type='test'>
+  <name>grown-{number}</name>
+  <memory unit='KiB'>65536</memory>
+  <vcpu>1</vcpu>
+  <os><type>hvm</type></os>
+</domain>
+"""
 
 
 def operations(uri: str) -> dict[str, Callable[[], Any]]:
@@ -30,7 +38,15 @@ def operations(uri: str) -> dict[str, Callable[[], Any]]:
             for _ in range(IN_PIPELINE):
                 pipeline.call(dom.isActive)
 
+    def grow(size: int) -> None:
+        for number in range(len(conn.listAllDomains()), size):
+            conn.defineXML(_GUEST.format(number=number))
+
     return {
+        "grow-10": lambda: grow(10),
+        "grow-100": lambda: grow(100),
+        "grow-1000": lambda: grow(1000),
+        "infos": lambda: [guest.info() for guest in conn.listAllDomains()],
         "tiny": dom.isActive,
         "info": dom.info,
         "xml": dom.XMLDesc,

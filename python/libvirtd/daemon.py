@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from libvirtd.signals import Signals
     from libvirtd.sockets import Listeners
 
+_MOST = 0x7FFFFFFF  # of anything the server counts; the file may ask for twice as much
 _PATIENCE = 10.0  # seconds that calls under way get when the daemon ends
 _BUSY_CHECK = 1.0  # seconds between two looks whether guests still need an idle daemon
 _SOURCE = "daemon"
@@ -53,12 +54,12 @@ def limits(config: Config) -> Limits:
     """What the configuration allows, as the server takes it."""
     anonymous = config.max_anonymous_clients or config.max_clients  # 0: no limit of their own
     return Limits(
-        max_clients=config.max_clients,
-        max_queued_clients=config.max_queued_clients,
-        max_anonymous_clients=anonymous,
-        max_client_requests=max(config.max_client_requests, 1),
+        max_clients=min(config.max_clients, _MOST),
+        max_queued_clients=min(config.max_queued_clients, _MOST),
+        max_anonymous_clients=min(anonymous, _MOST),
+        max_client_requests=min(max(config.max_client_requests, 1), _MOST),
         keepalive_interval=config.keepalive_interval,
-        keepalive_count=config.keepalive_count,
+        keepalive_count=min(config.keepalive_count, _MOST),
     )
 
 

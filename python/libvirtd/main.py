@@ -13,6 +13,7 @@ Never: leaves a pid file or socket behind, however the start goes wrong.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -115,6 +116,8 @@ def _run(options: Options, paths: Paths, config: Config, launch: Launch) -> int:
     done = contextlib.ExitStack()
     try:
         with done:
+            gc.disable()  # until all is loaded, which stays anyway
+            done.callback(gc.enable)
             signals = Signals()
             done.callback(signals.close)
             _make_folders(paths, config)
@@ -128,11 +131,14 @@ def _run(options: Options, paths: Paths, config: Config, launch: Launch) -> int:
                 done.callback(pid_file.release)
             listeners = sockets.open_all(config, paths, listen=options.listen)
             done.callback(listeners.close)
-            return _serve(options, paths, config, launch, listeners, signals)
+            clean = _serve(options, paths, config, launch, listeners, signals)
     except Fatal as fault:
         log(ERROR, _SOURCE, fault.text)
         launch.failed(fault.status, fault.text)
         return fault.status
+    if not clean:
+        os._exit(0)  # a thread that is stuck in a call would keep the process
+    return 0
 
 
 def _serve(
@@ -142,7 +148,8 @@ def _serve(
     launch: Launch,
     listeners: Listeners,
     signals: Signals,
-) -> int:
+) -> bool:
+    """From the first client to the last. False when a call has not ended. Raises: Fatal."""
     from libvirtd import drivers
     from libvirtd.daemon import Daemon
     from libvirtd.notify import Notifier
@@ -154,15 +161,14 @@ def _serve(
     except Exception as fault:
         raise Fatal(DRIVER, f"Driver state initialization failed: {fault}") from fault
     daemon.start(listeners)
+    gc.freeze()
+    gc.enable()
     if options.daemon:
         notify.main_pid()
     notify.ready()
     launch.succeeded()
     daemon.serve()
-    if not daemon.stop():
-        listeners.close()
-        os._exit(0)  # a thread that is stuck in a call would keep the process
-    return 0
+    return daemon.stop()
 
 
 def _make_folders(paths: Paths, config: Config) -> None:

@@ -24,6 +24,7 @@ from libvirtcore.log import ERROR, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from libvirtcore.core_server import Ticket, Worker
@@ -100,8 +101,7 @@ class ServedStream:
             except VirError as error:
                 self._fail(error)
             except Exception as problem:
-                log(ERROR, __name__, f"stream of client {self._address[0]}: {problem!r}")
-                self._fail(refuse(f"the daemon failed at this stream: {type(problem).__name__}"))
+                self._fail(self._fault(problem))
 
     def _read(self) -> None:
         server = self._session.server
@@ -170,6 +170,8 @@ class ServedStream:
                     self._wait()
             except VirError as error:
                 self._fail(error)
+            except Exception as problem:
+                self._fail(self._fault(problem))
 
     def _write(self, message: Any) -> Any:
         """Give the driver one message; what is left of it, or DONE."""
@@ -203,25 +205,32 @@ class ServedStream:
 
     def _finish(self) -> None:
         """The client has said and heard everything."""
-        self._stop()
-        try:
-            self._impl.finish()
-        except VirError as error:
-            self._session.server.stream_error(*self._address, error.to_wire())
-        else:
-            self._session.server.stream_end(*self._address)
-        self._forget()
+        self._conclude(self._impl.finish)
 
     def _abort(self) -> None:
         """The client wants no more."""
+        self._conclude(self._impl.abort)
+
+    def _conclude(self, end: Callable[[], None]) -> None:
+        """Have the driver end it, and tell the client how that went."""
         self._stop()
+        error: VirError | None = None
         try:
-            self._impl.abort()
-        except VirError as error:
-            self._session.server.stream_error(*self._address, error.to_wire())
-        else:
+            end()
+        except VirError as fault:
+            error = fault
+        except Exception as problem:
+            error = self._fault(problem)
+        if error is None:
             self._session.server.stream_end(*self._address)
+        else:
+            self._session.server.stream_error(*self._address, error.to_wire())
         self._forget()
+
+    def _fault(self, problem: Exception) -> VirError:
+        """A fault of ours, not of the client: it is logged, and told briefly."""
+        log(ERROR, __name__, f"stream of client {self._address[0]}: {problem!r}")
+        return refuse(f"the daemon failed at this stream: {type(problem).__name__}")
 
     def _fail(self, error: VirError) -> None:
         """The driver cannot go on: the client is told why."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.echo import Echo
 from benchmarks.measure import Result, compare, interleave, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +20,14 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
 SLOW = ("collections", "dataclasses", "inspect", "re", "traceback", "typing", "urllib.parse")
 
 
-@pytest.mark.parametrize("name", ["calls", "codec", "replay", "rivals", "startup", "wire"])
+MODULES = sorted(
+    path.stem
+    for path in (ROOT / "benchmarks").glob("*.py")
+    if path.stem not in ("__init__", "__main__", "worker", "guest_worker")  # need a `libvirt`
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_benchmark_modules_import(name: str) -> None:
     assert importlib.import_module(f"benchmarks.{name}")
 
@@ -58,6 +66,37 @@ def test_interleave_turns_round_and_discards() -> None:
 def test_disturbed_rounds_do_not_count() -> None:
     result = compare("x", [1.0, 30.0, 1.0, 1.0], [2.0, 2.0, 2.0, 60.0], "other", 0.6)
     assert (result.ours, result.rival, result.ratio, result.verdict) == (1.0, 2.0, 0.5, "met")
+
+
+def test_echo_answers_with_as_many_bytes_as_asked() -> None:
+    echo = Echo(56, 32)
+    try:
+        peer = echo._peer
+        peer.settimeout(10)
+        peer.send(bytes(56))
+        assert len(peer.recv(100)) == 32
+    finally:
+        echo.close()
+
+
+def test_points_of_a_curve_are_told_apart() -> None:
+    points = [Result("calls", 1e-6, 2e-6, 0.5, "y", size=n) for n in (10, 100)]
+    assert [line.split()[:2] for line in table(points).splitlines()[1:]] == [
+        ["calls:", "10"],
+        ["calls:", "100"],
+    ]
+
+
+def test_picture_has_bars_and_curves(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.drawing import plot
+
+    bars = [Result("x", 1e-6, 2e-6, 0.5, "y", 0.6)]
+    points = [Result("calls", n * 1e-6, n * 2e-6, 0.5, "y", size=n) for n in (10, 100)]
+    for number, results in enumerate((bars, points, bars + points)):
+        path = tmp_path / f"{number}.png"
+        plot(results, str(path))
+        assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_table_says_met_and_missed() -> None:

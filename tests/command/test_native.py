@@ -18,6 +18,8 @@ COMPLETE_DIFFERS: dict[str, str] = {}
 WRITTEN_DIFFERS = {
     "bad-pci-slot-zero": "libvirt refuses it at define only; we refuse it at once",
     "bad-name-newline": "libvirt refuses the name at define only; we refuse it at once",
+    "disk-nbd-reconnect": "libvirt knows how long to reconnect to NBD since a version after 9.0",
+    "video-blob": "libvirt knows blob resources of video cards since a version after 9.0",
 }
 
 # They must stay so many: a record that gets lost is noticed.

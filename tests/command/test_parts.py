@@ -28,6 +28,7 @@ from libvirtcore.drivers.qemu import (
     command_secrets,
     firmware,
 )
+from libvirtcore.drivers.qemu.validate import validate
 from libvirtcore.errors import VirError
 from tests.command import support
 from tests.conftest import lacking
@@ -326,3 +327,56 @@ def test_master_key_file_and_name_agree() -> None:
     built = build(support.minimal(), master_key=bytes(32))
     assert json.loads(support.options(built, "-object")[0])["id"] == command_secrets.KEY_NAME
     assert isinstance(command_line.dump({"a": 1}), str)
+
+
+def test_devices_newer_than_the_recorded_libvirt() -> None:
+    """What the records cannot show, for libvirt 9.0 does not know it."""
+    dom = support.minimal(
+        "<panic model='pvpanic'/><watchdog model='itco' action='pause'/>"
+        "<video><model type='virtio' blob='on'/></video>"
+        "<disk type='network'><source protocol='nbd' name='x'><host name='h'/>"
+        "<reconnect delay='10'/></source><target dev='vda' bus='virtio'/></disk>",
+        machine="q35",
+    )
+    built = command.build(
+        dom, support.capabilities(), command.Context(lib_dir="/lib", monitor=3, native=True)
+    )
+    found = support.devices(built)
+    assert found["pvpanic-pci"]["bus"].startswith("pci.")
+    assert "ICH9-LPC.noreboot=off" in support.options(built, "-global")
+    assert support.options(built, "-watchdog-action") == ["pause"]
+    assert found["video0"]["blob"] is True
+    nbd = json.loads(support.options(built, "-blockdev")[0])
+    assert nbd["reconnect-delay"] == 10
+
+
+@pytest.mark.parametrize(
+    ("devices", "complaint"),
+    [
+        ("<watchdog model='itco'/>", "itco"),
+        ("<video><model type='cirrus' blob='on'/></video>", "blob"),
+    ],
+)
+def test_devices_newer_than_the_recorded_libvirt_where_they_cannot_be(
+    devices: str, complaint: str
+) -> None:
+    with pytest.raises(VirError, match=complaint):
+        validate(support.minimal(devices, machine="pc"), support.capabilities())
+
+
+def test_sound_needs_a_back_end() -> None:
+    dom = support.minimal("<graphics type='vnc'/><graphics type='sdl'/><sound model='ac97'/>")
+    with pytest.raises(VirError, match="unable to find audio backend for sound device"):
+        command.build(
+            dom, support.capabilities(), command.Context(lib_dir="/lib", monitor=3, native=True)
+        )
+
+
+def test_the_cpu_of_the_host_needs_kvm() -> None:
+    dom = support.minimal(more="<cpu mode='host-passthrough'/>")
+    context = command.Context(lib_dir="/lib", monitor=3, native=True)
+    with pytest.raises(VirError, match="CPU mode 'host-passthrough' for x86_64 qemu domain"):
+        command.build(dom, support.capabilities(), context)
+    dom.type = "kvm"
+    built = command.build(dom, support.capabilities(), context)
+    assert support.options(built, "-cpu") == ["host,migratable=on"]

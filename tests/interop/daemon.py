@@ -191,6 +191,10 @@ class Daemon:
         if settings.sasl:
             (self.root / "etc" / "sasl2" / "libvirt.conf").write_text(settings.sasl)
 
+    def spawn(self) -> None:
+        """Start libvirtd without waiting for it."""
+        self._spawn("libvirtd", "libvirtd", "--listen")
+
     def start(self) -> None:
         """Start libvirtd and wait until its sockets answer."""
         self._start_program("libvirtd", "libvirt/libvirt-sock", "libvirtd", "--listen")
@@ -205,12 +209,16 @@ class Daemon:
         table = Path(f"/proc/{self.machine.pid}/net/tcp").read_text()
         return f":{port:04X} 00000000:0000 0A" in table
 
-    def _start_program(self, name: str, ready: str, *command: str) -> None:
+    def _spawn(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         with open(self.root / "log" / f"{name}.out", "ab") as out:
             process = self.machine.popen(
                 command, env={"PATH": PATH, "LC_ALL": "C", "HOME": "/root"}, stdout=out, stderr=out
             )
         self._processes[name] = process
+        return process
+
+    def _start_program(self, name: str, ready: str, *command: str) -> None:
+        process = self._spawn(name, *command)
         path = self.root / "run" / ready
         deadline = time.monotonic() + START_DEADLINE
         while not _answers(path):

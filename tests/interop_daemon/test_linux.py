@@ -18,6 +18,7 @@ import pytest
 import libvirt
 from tests.conftest import lacking
 from tests.interop_daemon import linux
+from tests.interop_daemon.console import Console
 from tests.ours_daemon import OurDaemon
 
 BOOT_SECONDS = 60
@@ -50,44 +51,6 @@ def daemon() -> Iterator[OurDaemon]:
         yield ours
 
 
-class Console:
-    """A guest's console as a stream; what was read of it so far."""
-
-    def __init__(self, dom: libvirt.virDomain) -> None:
-        self._stream = dom.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
-        dom.openConsole(None, self._stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
-        self._text = ""
-        self.all = ""
-
-    def until(self, expected: str, seconds: float) -> str:
-        """Read until the text has been seen; what came before it."""
-        deadline = time.monotonic() + seconds
-        while expected not in self._text:
-            assert time.monotonic() < deadline, f"no {expected!r} within {seconds} s: {self.all}"
-            got = self._stream.recv(4096)
-            if got == -2:  # nothing there yet
-                time.sleep(0.02)
-                continue
-            assert got, f"the console ended: {self.all}"
-            self._take(got)
-        before, _, self._text = self._text.partition(expected)
-        return before
-
-    def _take(self, got: bytes) -> None:
-        text = got.decode(errors="replace").replace("\r\n", "\n")
-        self._text += text
-        self.all += text
-
-    def tell(self, line: str) -> None:
-        data = line.encode() + b"\n"
-        while data:
-            sent = self._stream.send(data)
-            data = data[max(sent, 0) :]
-
-    def close(self) -> None:
-        self._stream.abort()
-
-
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_linux_boots_to_a_prompt(daemon: OurDaemon, machine: str, tmp_path: Path) -> None:
@@ -103,7 +66,7 @@ def test_linux_boots_to_a_prompt(daemon: OurDaemon, machine: str, tmp_path: Path
         dom.resume()
         console.until("is up\n", BOOT_SECONDS)
         console.until(linux.PROMPT, REPLY_SECONDS)
-        console.tell("echo $((6 * 7)); cat /sys/class/dmi/id/product_name")
+        console.tell("echo $((6 * 7)); cat /sys/class/dmi/id/product_name\n")
         answer = console.until(linux.PROMPT, REPLY_SECONDS)
         assert "\n42\n" in answer
         assert ("Q35" if machine == "q35" else "i440FX") in answer
@@ -111,10 +74,10 @@ def test_linux_boots_to_a_prompt(daemon: OurDaemon, machine: str, tmp_path: Path
         dom.suspend()
         assert dom.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER]
         dom.resume()
-        console.tell("grep -c ^processor /proc/cpuinfo")
+        console.tell("grep -c ^processor /proc/cpuinfo\n")
         assert "\n1\n" in console.until(linux.PROMPT, REPLY_SECONDS)
 
-        console.tell("poweroff -f")
+        console.tell("poweroff -f\n")
         _until_gone(conn, dom.name())
         console.close()
     assert "Traceback" not in daemon.log()

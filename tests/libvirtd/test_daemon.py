@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import libvirt
+from libvirtcore.errors import VirError
 from tests.conftest import lacking
 from tests.ours_daemon import OurDaemon, answers
 
@@ -78,6 +79,28 @@ def test_the_read_only_socket_changes_nothing(daemon: OurDaemon) -> None:
     assert caught.value.get_error_code() == libvirt.VIR_ERR_OPERATION_DENIED
     assert conn.lookupByName("test").isActive()
     conn.close()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_clients_choose_no_place_for_the_daemon_to_work_in(
+    daemon: OurDaemon, tmp_path: Path, readonly: bool
+) -> None:
+    """What qemu:///embed does in one's own process it would do with the daemon's rights."""
+    from libvirtcore.core import Client
+
+    place = tmp_path / "of-a-client"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(f"{daemon.socket}{'-ro' if readonly else ''}")
+        client = Client(sock.detach())
+    with pytest.raises(VirError) as refused_it:
+        client.call(0x20008086, 1, (f"qemu:///embed?root={place}", 0))
+    client.close()
+    assert refused_it.value.raw[:3] == (
+        1,
+        0,
+        "internal error: unexpected qemu URI path '/embed', try qemu:///system",
+    )
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])

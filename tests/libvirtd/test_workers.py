@@ -38,6 +38,9 @@ class FakeSession:
         else:
             worker.reply(("TEST",))
 
+    def drained(self, worker: Worker) -> None:
+        self.desk.drained.append(worker.client)
+
     def close(self) -> None:
         self.desk.gone += 1
 
@@ -50,6 +53,7 @@ class FakeDesk:
         self.stuck = threading.Semaphore(0)
         self.fault: BaseException | None = None
         self.gone = 0
+        self.drained: list[int] = []
 
     def accepted(self, worker: Worker) -> None:
         self.sessions[worker.client] = FakeSession(self)
@@ -144,6 +148,16 @@ def test_priority_calls_pass_when_all_others_are_stuck(desk: FakeDesk) -> None:
     assert time.monotonic() - began < 0.1
     assert pool.count() == (2, 1)
     desk.go.set()
+
+
+def test_a_session_hears_that_its_client_has_caught_up(desk: FakeDesk) -> None:
+    pool = Pool(desk.server, desk)
+    pool.resize(1, 1, 0)
+    peer = Peer(desk.server)  # whose socket stays open
+    until(lambda: bool(desk.sessions))
+    (client,) = desk.sessions
+    assert desk.server.want_drained(client)
+    until(lambda: desk.drained == [client])
 
 
 def test_idle_workers_leave(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:

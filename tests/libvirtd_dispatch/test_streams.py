@@ -122,6 +122,26 @@ def test_a_failing_driver_ends_the_stream_with_its_error(client: Client) -> None
     assert fake.over == "freed"
 
 
+@pytest.mark.parametrize("where", ["send", "finish", "abort"])
+def test_a_fault_of_ours_ends_the_stream_and_is_told_briefly(
+    client: Client, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(*_args: Any) -> Any:
+        raise OSError(5, "secret details")
+
+    fake = FakeStream()
+    monkeypatch.setattr(fake, where, broken)
+    stream = open_stream(client, UPLOAD, fake)
+    with pytest.raises(VirError, match="the daemon failed at this stream: OSError"):
+        if where == "send":
+            stream.send(b"x")
+            stream.finish()
+        else:
+            getattr(stream, where)()
+    assert fake.done.wait(5)
+    assert fake.over == "freed"
+
+
 def test_a_driver_that_is_not_ready_gets_the_data_later(client: Client) -> None:
     fake = FakeStream(room=10)
     stream = open_stream(client, UPLOAD, fake)

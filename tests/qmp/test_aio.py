@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from libvirtcore.errors import VirError
 from libvirtcore.generated.constants import VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_SYSTEM_ERROR
 from libvirtcore.qmp import QMPError, aio
-from tests.qmp.peer import Peer, answer, event
+from tests.qmp.peer import GREETING, Peer, answer, event
 
 
 def play(peer: Peer, story: Callable[[aio.Client], Awaitable[Any]], echo: bool = True) -> Any:
@@ -97,6 +98,22 @@ def test_no_greeting(peer: Peer) -> None:
         assert caught.value.code == VIR_ERR_OPERATION_TIMEOUT
 
     asyncio.run(main())
+
+
+def test_the_deadline_counts_for_all_of_connecting(peer: Peer) -> None:
+    def script() -> None:
+        time.sleep(0.6)
+        peer.say(GREETING)  # and no answer to qmp_capabilities
+
+    peer.run(script)
+
+    async def main() -> None:
+        with pytest.raises(VirError, match="qmp_capabilities was not answered"):
+            await aio.connect(fd=peer.fd(), timeout=0.8)
+
+    began = time.monotonic()
+    asyncio.run(main())
+    assert 0.7 < time.monotonic() - began < 1.3
 
 
 def test_wrong_greeting(peer: Peer) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import select
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,33 @@ def test_events_between_command_and_answer(peer: Peer, client: qmp.Client) -> No
     while len(seen) < 3:
         assert client.pump(1)
     assert seen == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize("reader", [False, True])
+def test_callback_that_fails_stops_no_events(
+    peer: Peer, client: qmp.Client, monkeypatch: pytest.MonkeyPatch, reader: bool
+) -> None:
+    faults: list[Any] = []
+    seen: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_rest: faults.append(kind))
+
+    def callback(happened: Event) -> None:
+        seen.append(happened.name)
+        if happened.name == "bad":
+            raise LookupError
+
+    client.on_event = callback
+    if reader:
+        client.start_reader()
+    for name in ("bad", "good"):
+        peer.say(event(name))
+        until = time.monotonic() + 10
+        while name not in seen and time.monotonic() < until:
+            time.sleep(0.01)
+            if not reader:
+                client.pump(0)
+    assert seen == ["bad", "good"]
+    assert faults == [LookupError]
 
 
 def test_callback_may_use_the_monitor(peer: Peer, client: qmp.Client) -> None:

@@ -21,6 +21,7 @@ from libvirtcore.conf.tuning import NumaMemory, NumaTune, Scheduler
 from libvirtcore.conf.values import cpu_list
 
 if TYPE_CHECKING:
+    from libvirtcore.conf.controller import Controller
     from libvirtcore.conf.domain import Domain
 
 
@@ -115,16 +116,30 @@ def _pins(domain: Domain) -> None:
 
 
 def _ports(domain: Domain) -> None:
-    """Number serial and parallel ports and consoles that came without a number."""
+    """Number what came without a number: a serial port after all others, a parallel port after
+    those before it, consoles by their order; virtio channels have none.
+    """
     devices = domain.devices
-    for ports in (devices.serials, devices.parallels, devices.consoles):
-        highest = -1
-        for port in ports:
-            if port.target is None:
-                port.target = CharTarget()
-            if port.target.port is None:
-                port.target.port = highest + 1
-            highest = max(highest, port.target.port)
+    for port in (*devices.serials, *devices.parallels, *devices.consoles):
+        if port.target is None:
+            port.target = CharTarget()
+    serials = [port.target for port in devices.serials if port.target is not None]
+    for target in serials:
+        if target.port is None:
+            target.port = 1 + max((t.port for t in serials if t.port is not None), default=-1)
+    highest = -1
+    for parallel in devices.parallels:
+        if parallel.target is not None:
+            if parallel.target.port is None:
+                parallel.target.port = highest + 1
+            highest = max(highest, parallel.target.port)
+    for number, console in enumerate(devices.consoles):
+        place = console.target
+        if place is not None and (place.port is None or place.type != "serial"):
+            place.port = number
+    for channel in devices.channels:
+        if channel.target is not None and channel.target.type == "virtio":
+            channel.target.port = None
 
 
 def _memory(domain: Domain) -> None:
@@ -140,6 +155,9 @@ def _memory(domain: Domain) -> None:
         domain.current_memory = domain.memory
 
 
+_USB2 = ("ich9-ehci1", "ich9-uhci1", "ich9-uhci2", "ich9-uhci3")  # one chip, four functions
+
+
 def _indices(domain: Domain) -> None:
     """Number the controllers that came without a number, per type."""
     used: dict[str, set[int]] = {}
@@ -147,14 +165,29 @@ def _indices(domain: Domain) -> None:
     for controller in controllers:
         if controller.index is not None:
             used.setdefault(controller.type, set()).add(controller.index)
-    for controller in controllers:
+    for number, controller in enumerate(controllers):
         if controller.index is None:
             taken = used.setdefault(controller.type, set())
-            index = 0
-            while index in taken:
-                index += 1
+            index = _companion_index(controllers, number)
+            if index is None:
+                index = 0
+                while index in taken:
+                    index += 1
             controller.index = index
             taken.add(index)
+
+
+def _companion_index(controllers: list[Controller], number: int) -> int | None:
+    """The number of the controller before, if both are parts of one USB 2 controller."""
+    if not number:
+        return None
+    before, controller = controllers[number - 1], controllers[number]
+    if before.type != "usb" or controller.type != "usb":
+        return None
+    if before.model not in _USB2 or controller.model not in _USB2:
+        return None
+    whole = [c.model for c in controllers if c.type == "usb" and c.index == before.index]
+    return None if controller.model in whole else before.index
 
 
 def complete_device(device: Element, domain: Domain | None) -> None:

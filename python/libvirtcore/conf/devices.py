@@ -39,6 +39,7 @@ from libvirtcore.conf.values import WORD
 from libvirtcore.conf.writer import format_element
 from libvirtcore.errors import report
 from libvirtcore.generated.constants import (
+    VIR_ERR_CONFIG_UNSUPPORTED,
     VIR_ERR_INTERNAL_ERROR,
     VIR_ERR_XML_ERROR,
     VIR_FROM_DOMAIN,
@@ -111,7 +112,9 @@ def parse_device(xml: str, domain: Domain | None = None, flags: int = 0) -> Elem
     node, _ = read_document(xml, "", "(device_definition)")
     cls = DEVICES.get(node.tag)
     if cls is None:
-        raise report(VIR_ERR_INTERNAL_ERROR, VIR_FROM_DOMAIN, "unknown device type")
+        raise report(
+            VIR_ERR_CONFIG_UNSUPPORTED, VIR_FROM_DOMAIN, f"unknown device type '{node.tag}'"
+        )
     device = read(cls, node, None, flags)
     complete_device(device, domain)
     return device

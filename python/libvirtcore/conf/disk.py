@@ -221,6 +221,11 @@ class Disk(BootDevice):
                 raise required("protocol", "source")
             if source.name is None and source.protocol != "nbd":
                 raise report(VIR_ERR_XML_ERROR, VIR_FROM_DOMAIN, "missing name for disk source")
+            if source.protocol == "rbd" and "/" not in (source.name or ""):
+                raise report(
+                    VIR_ERR_XML_ERROR, VIR_FROM_DOMAIN,
+                    f"can't split path '{source.name}' into pool name and image name",
+                )  # fmt: skip
         elif source.blank:
             self.source = None
         elif self.type == "volume" and (source.pool is None) != (source.volume is None):

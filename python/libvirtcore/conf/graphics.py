@@ -248,6 +248,9 @@ class Graphics(Element):
         new = Graphics(**self.__dict__)
         kind = self.listens[0].type if self.listens else None
         automatic = self.autoport == "yes"
+        if self.websocket_generated == "yes" and flags & FORMAT_INACTIVE:
+            new.websocket = -1
+        new.websocket_generated = None
         if self.type == "rdp":
             new.autoport = "yes" if automatic else None
             new.port = 0 if automatic and (flags & FORMAT_INACTIVE or not self.port) else self.port

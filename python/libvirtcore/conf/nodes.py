@@ -26,6 +26,7 @@ from libvirtcore.generated.constants import (
 MAX_BYTES = 10_000_000  # no text of libvirt's protocol is longer than 4 MiB, files are not either
 MAX_DEPTH = 256  # libxml2's own limit
 MAX_ELEMENTS = 200_000  # some 100 MB as a tree; 10,000 disks need 60,000
+MAX_NAMESPACES = 256  # in force at one place; each element has a copy of them made
 
 MAX_SHOWN = 4000  # of the line with a mistake
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -55,6 +56,7 @@ class _Builder:
         self.only = only
         self.root: Node | None = None
         self.open: list[Node | None] = []
+        self.texts: list[list[str]] = []  # of the open elements, in pieces
         self.names: list[tuple[str, int]] = []  # open tags as written, with their lines
         self.scopes: list[dict[str, str]] = []
         self.prefixes: dict[str, str] = {}
@@ -78,6 +80,7 @@ class _Builder:
         if self.count > MAX_ELEMENTS:
             raise refused(f"{self.what}: more than {MAX_ELEMENTS} elements")
         self.names.append((tag, self.parser.CurrentLineNumber))
+        self.texts.append([])
         if self.prefixes or any(name.startswith("xmlns") for name in attributes):
             tag = self.scoped(tag, attributes)
         elif ":" in tag:
@@ -114,6 +117,8 @@ class _Builder:
         self.scopes.append(self.prefixes)
         if declared:
             self.prefixes = self.prefixes | declared
+            if len(self.prefixes) > MAX_NAMESPACES:
+                raise refused(f"{self.what}: more than {MAX_NAMESPACES} namespaces")
         else:
             self.prefixes = dict(self.prefixes)  # a copy marks the scope of this element
         self.prefixes["\0"] = str(len(self.open))
@@ -126,6 +131,9 @@ class _Builder:
     def end(self, _tag: str) -> None:
         node = self.open.pop()
         self.names.pop()
+        pieces = self.texts.pop()
+        if node is not None and pieces:
+            node.text = "".join(pieces)
         if self.prefixes and self.prefixes["\0"] == str(len(self.open)):
             self.prefixes = self.scopes.pop()
         if node is not None and node.start:
@@ -134,9 +142,8 @@ class _Builder:
             node.end = self.source.find(b">", place) + 1 if closing else place
 
     def data(self, text: str) -> None:
-        node = self.open[-1]
-        if node is not None:
-            node.text += text
+        if self.open[-1] is not None:
+            self.texts[-1].append(text)
 
 
 def refused(message: str) -> VirError:

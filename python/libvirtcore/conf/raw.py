@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
-from libvirtcore.conf.nodes import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, refused
+from libvirtcore.conf.nodes import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_NAMESPACES, refused
 from libvirtcore.errors import report
 from libvirtcore.generated.constants import VIR_ERR_XML_ERROR, VIR_FROM_XML
 
@@ -148,6 +148,8 @@ def parse_raw(xml: str, prefixes: dict[str, str]) -> RawNode:
         declared = {n[6:]: v for n, v in pairs if n == "xmlns" or n.startswith("xmlns:")}
         if declared:
             scope = scope | declared
+            if len(scope) > MAX_NAMESPACES:
+                raise refused(f"metadata: more than {MAX_NAMESPACES} namespaces")
         prefix, _, _ = name.rpartition(":")
         pairs.sort(key=lambda pair: not pair[0].startswith("xmlns"))
         node = RawNode(ELEMENT, name, pairs, namespace=scope.get(prefix) or None, prefix=prefix)

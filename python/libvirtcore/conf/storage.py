@@ -238,6 +238,14 @@ class Reconnect(Element):
     timeout = attribute(UINT)
 
 
+class SourceReconnect(Element):
+    """How a source's lost connection is made again: for vhost-user, and for NBD for how long."""
+
+    enabled = attribute(YESNO)
+    timeout = attribute(UINT)
+    delay = attribute(UINT)
+
+
 class SourceSeclabel(Element):
     """How one image is labelled, against the domain's own label."""
 
@@ -315,7 +323,7 @@ class Source(Element):
     encryption = child(Encryption)
     reservations = child(Reservations)
     slices = child(Slices)
-    reconnect = child(Reconnect, when=("vhostuser",))
+    reconnect = child(SourceReconnect, when=("vhostuser", "network"))
 
 
 class MaxSize(Element):

@@ -65,8 +65,9 @@ class Client:
         self._loop.add_reader(fd, self._ready)
 
     async def negotiate(self, timeout: float | None = None, oob: bool = False) -> None:
-        """Wait for the greeting and leave negotiation mode."""
+        """Wait for the greeting and leave negotiation mode, all within `timeout` seconds."""
         assert self._greeted is not None
+        end = None if timeout is None else self._loop.time() + timeout
         try:
             self.greeting = Greeting(await asyncio.wait_for(self._greeted, timeout))
         except asyncio.TimeoutError:
@@ -75,7 +76,8 @@ class Client:
         self.greeting.check()
         self.oob = oob and "oob" in self.greeting.capabilities
         arguments = {"enable": ["oob"]} if self.oob else None
-        await self.execute("qmp_capabilities", arguments, timeout=timeout)
+        left = None if end is None else max(end - self._loop.time(), 0.001)
+        await self.execute("qmp_capabilities", arguments, timeout=left)
 
     async def execute(
         self,
@@ -249,7 +251,10 @@ async def connect(
     if fd is None:
         if path is None:
             raise TypeError("connect needs a path or a descriptor")
+        began = asyncio.get_running_loop().time()
         fd = await _open(path, timeout)
+        if timeout is not None:
+            timeout = max(began + timeout - asyncio.get_running_loop().time(), 0.001)
     try:
         client = Client(fd, max_line)
     except BaseException:

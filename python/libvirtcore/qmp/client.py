@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -217,7 +218,11 @@ class Client:
 
     @property
     def on_event(self) -> Callable[[Event], None] | None:
-        """Called with every event, in order, by the thread that happens to read, or the reader."""
+        """Called with every event, in order, by the thread that happens to read, or the reader.
+
+        What it raises goes to sys.excepthook: it is not the fault of whoever happens to read, and
+        the next event comes all the same.
+        """
         return self._on_event
 
     @on_event.setter
@@ -282,7 +287,7 @@ class Client:
                     event = None if callback is None else self._core.next_event()
                     if callback is None or event is None:
                         break
-                    callback(event)
+                    _call(callback, event)
             finally:
                 self._delivering.release()
 
@@ -323,6 +328,13 @@ class Client:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _call(callback: Callable[[Event], None], event: Event) -> None:
+    try:
+        callback(event)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
 
 
 def connect(

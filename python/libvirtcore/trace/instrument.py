@@ -23,6 +23,7 @@ _FACES = ("libvirt", "libvirt_qemu", "libvirt_lxc")
 _OF_API = ("call", "run", "perform", "admit")
 
 _undo: list[tuple[Any, str, Any]] = []  # where, name, what was there
+_lent: list[tuple[str, Any, Any]] = []  # of the API layer: name, measuring function, plain one
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -47,6 +48,7 @@ def install(recorder: Recorder) -> None:
         "perform": _traced_perform(recorder, call),
     }
     rows = {"admit": _traced_admit(recorder, call)}  # the daemon's rows call drivers themselves
+    _lent.extend((name, function, plain[name]) for name, function in (traced | rows).items())
     for module in list(sys.modules.values()):
         name = getattr(module, "__name__", "")
         dispatching = name.startswith(("libvirtcore.generated.dispatch_", "libvirtd."))
@@ -67,6 +69,12 @@ def remove() -> None:
     while _undo:
         owner, name, plain = _undo.pop()
         setattr(owner, name, plain)
+    for module in list(sys.modules.values()):  # those imported meanwhile, which took what stood
+        names = getattr(module, "__dict__", {})
+        for name, function, plain in _lent:
+            if names.get(name) is function:
+                setattr(module, name, plain)
+    _lent.clear()
 
 
 def _api_names(module: ModuleType, plain: dict[str, Any], traced: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 """join.py: spans of several processes, put together into one tree per call.
 
 Within a process a span names its parent. Between processes an RPC is known by program, procedure
-and serial, and by the client's pid where the server could ask the kernel for it; of several that
-fit, the one whose time encloses the other's. What lies between two processes' spans (the way there,
+and serial, and by the client's pid where the server could ask the kernel for it (not by TCP); of
+several whose time encloses the other's, the one that was sent just before it arrived. What lies between two processes' spans (the way there,
 the wait in the server's queue, the way back) becomes spans of its own.
 Called by: trace, otel. Calls: record (Span).
 """
@@ -58,11 +58,13 @@ def _join_calls(roots: list[Node], nodes: list[Node]) -> list[Node]:
         if node.span.layer == "rpc":
             calls[_key(node.span)].append(node)
     left: list[Node] = []
-    for root in roots:
-        call = _caller(root.span, calls.get(_key(root.span), [])) if _served(root) else None
+    for root in sorted(roots, key=lambda node: node.span.start):
+        fitting = calls.get(_key(root.span), [])
+        call = _caller(root.span, fitting) if _served(root) else None
         if call is None:
             left.append(root)
             continue
+        fitting.remove(call)  # a call is served once
         _between(call, root)
         call.children.append(root)
     return left
@@ -81,7 +83,12 @@ def _caller(served: Span, calls: list[Node]) -> Node | None:
         and node.span.start <= served.start
         and served.start <= node.span.end + _SLACK
     ]
-    return min(fitting, key=lambda node: node.span.us, default=None)
+    arrived = served.facts.get("arrived_at", served.start)
+    return min(
+        fitting,
+        key=lambda node: abs(arrived - node.span.facts.get("encoded_at", node.span.start)),
+        default=None,
+    )
 
 
 def _between(call: Node, served: Node) -> None:

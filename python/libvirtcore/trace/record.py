@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ class FileSink:
     """One JSON line per span; several processes may append to one file."""
 
     def __init__(self, path: str) -> None:
+        self._lock = threading.Lock()  # whoever is in a span may end it while we close
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         self._fd = os.open(path, flags, 0o600)
         self._write(
@@ -87,13 +89,19 @@ class FileSink:
         self._write(span.to_json())
 
     def _write(self, value: dict[str, Any]) -> None:
-        try:
-            os.write(self._fd, json.dumps(value, default=str).encode() + b"\n")
-        except OSError:
-            pass  # a full disk must not fail the call that is traced
+        line = json.dumps(value, default=str).encode() + b"\n"
+        with self._lock:
+            try:
+                if self._fd >= 0:
+                    os.write(self._fd, line)
+            except OSError:
+                pass  # a full disk must not fail the call that is traced
 
     def close(self) -> None:
-        os.close(self._fd)
+        """No byte is written any more: the number may soon be another file's."""
+        with self._lock:
+            os.close(self._fd)
+            self._fd = -1
 
 
 class Recorder:

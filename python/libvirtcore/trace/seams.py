@@ -54,6 +54,7 @@ def install(recorder: Recorder, replace: Replace) -> None:
     monitor = _class("libvirtcore.drivers.qemu.monitor", "Monitor")
     if monitor is not None:
         replace(monitor, "execute", lambda plain: _commanded(recorder, plain))
+        replace(monitor, "execute_many", lambda plain: _commanded_many(recorder, plain))
     for name in ("start", "reconnect"):  # whoever opens a monitor imported the handler by name
         module = sys.modules.get(f"libvirtcore.drivers.qemu.{name}")
         if module is not None:
@@ -188,6 +189,15 @@ def _commanded(recorder: Recorder, plain: Any) -> Any:
             return plain(self, name, *args, **kwargs)
 
     return execute
+
+
+def _commanded_many(recorder: Recorder, plain: Any) -> Any:
+    def execute_many(self: Any, commands: Any, *args: Any, **kwargs: Any) -> Any:
+        title = ", ".join(command[0] for command in commands[:4])
+        with recorder.span("qmp", title, commands=len(commands), monitor=id(self)):
+            return plain(self, commands, *args, **kwargs)
+
+    return execute_many
 
 
 def _heard(recorder: Recorder, plain: Any) -> Any:

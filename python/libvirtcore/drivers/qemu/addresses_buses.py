@@ -26,6 +26,30 @@ USB_PORTS = {"piix3-uhci": 2, "piix4-uhci": 2, "vt82c686b-uhci": 2, "ehci": 6, "
 HUB_PORTS = 8
 LONGEST_NAME = 6  # letters of a target name; 300 million disks are enough
 
+SPAPR_SCSI, SPAPR_STEP = 0x2000, 0x1000  # registers of SCSI controllers on that bus
+
+# --- controllers of POWER -------------------------------------------------------------------------
+
+
+def assign_spapr(dom: Any) -> None:
+    """Registers for SCSI controllers of POWER, which a definition may have on any machine."""
+    taken = set()
+    for device in several(dom, "controllers"):
+        if device.address is not None and device.address.type == "spapr-vio":
+            taken.add(device.address.reg)
+    for device in several(dom, "controllers"):
+        if device.type != "scsi" or device.model != "ibmvscsi":
+            continue
+        place = device.address
+        if place is not None and (place.type != "spapr-vio" or place.reg is not None):
+            continue
+        reg = SPAPR_SCSI
+        while reg in taken:
+            reg += SPAPR_STEP
+        taken.add(reg)
+        device.address = Address(type="spapr-vio", reg=reg)
+
+
 # --- drives ---------------------------------------------------------------------------------------
 
 

@@ -166,6 +166,9 @@ def wants(dom: Any) -> Iterator[tuple[Any, int]]:
     iommu = single(dom, "iommu")
     if iommu is not None and iommu.model == "virtio":
         yield iommu, PCIE_DEVICE if express_machine(dom) else PCI_DEVICE
+    for each in several(dom, "panics"):
+        if each.model == "pvpanic":
+            yield each, CONVENTIONAL
     for each in several(dom, "memorys"):
         if each.model in ("virtio-mem", "virtio-pmem"):
             yield each, _virtio(dom, None)

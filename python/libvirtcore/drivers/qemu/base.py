@@ -32,6 +32,7 @@ class Calls:
 
     host: Host
     conn: ConnectHandle
+    _closed: bool  # the client has gone
 
     def _handle(self, guest: Guest) -> DomainHandle:
         return DomainHandle(self.conn, guest.name, guest.uuid, guest.id)

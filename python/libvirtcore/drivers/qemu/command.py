@@ -78,8 +78,10 @@ def _environment(line: Line) -> None:
 
 def _machine(line: Line) -> None:
     command_machine.boot_order(line)
-    line.add("-name", f"guest={comma(line.dom.name)},debug-threads=on")
-    behavior = get(line.dom, "qemu_deprecation", "behavior")
+    name = comma(line.dom.name)
+    process = f",process=qemu:{name}" if line.ctx.process_name else ""
+    line.add("-name", f"guest={name}{process},debug-threads=on")
+    behavior = get(line.dom, "qemu_deprecation", "behavior") or line.ctx.deprecation
     if behavior in _DEPRECATED:
         line.json("-compat", {"deprecated-output": "hide",
                               "deprecated-input": _DEPRECATED[behavior]})  # fmt: skip

@@ -7,6 +7,7 @@ Never: decides what the host can do (capabilities and the context say so).
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from libvirtcore.drivers.qemu.command_line import Line, get, onoff, present, unsupported
@@ -84,6 +85,11 @@ def _model(line: Line) -> list[str]:
         return [""]
     features = [(feature.name, feature.policy or "require") for feature in cpu.features]
     if mode == "host-passthrough":
+        if not kvm:
+            raise unsupported(
+                f"CPU mode 'host-passthrough' for {line.arch} {line.dom.type} domain on"
+                f" {os.uname().machine} host is not supported by hypervisor"
+            )
         words = ["host"]
         if cpu.migratable is not None and line.caps.has_device("host-x86_64-cpu"):
             words.append(f"migratable={cpu.migratable}")

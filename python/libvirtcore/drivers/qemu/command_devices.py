@@ -126,7 +126,9 @@ def watchdogs(line: Line) -> None:
     action = None
     for device in get(line.dom.devices, "watchdogs") or ():
         props: Props = {"driver": device.model, "id": alias(device)}
-        if device.model != "itco":
+        if device.model == "itco":
+            line.add("-global", "ICH9-LPC.noreboot=off")
+        else:
             line.device({**props, **line.address(device)})
         action = device.action or "reset"
     if action is not None:
@@ -141,6 +143,8 @@ def panics(line: Line) -> None:
             if port is not None:
                 props["ioport"] = port
             line.device(props)
+        elif device.model == "pvpanic":
+            line.device({"driver": "pvpanic-pci", **line.address(device)})
         elif device.model not in ("hyperv", "pseries", "s390"):
             raise unsupported(f"panic model '{device.model}' is not supported")
 

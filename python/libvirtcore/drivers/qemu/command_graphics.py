@@ -77,6 +77,8 @@ def _vnc(line: Line, device: Any) -> None:
         address = get(listen, "address") or device.listen or "127.0.0.1"
         if ":" in address:
             address = f"[{address}]"
+        if 0 < port < 5900:
+            raise unsupported("vnc port must be in range [5900,65535]")
         if port < 5900:
             if not line.ctx.native:
                 raise internal("a VNC port was not chosen")
@@ -89,7 +91,8 @@ def _vnc(line: Line, device: Any) -> None:
         words.append(f"share={share}")
     if line.ctx.vnc_tls_dir is not None:
         line.object("tls-creds-x509", "vnc-tls-creds0", {
-            "dir": line.ctx.vnc_tls_dir, "endpoint": "server", "verify-peer": False,
+            "dir": line.ctx.vnc_tls_dir, "endpoint": "server",
+            "verify-peer": line.ctx.vnc_tls_verify,
         })  # fmt: skip
         words.append("tls-creds=vnc-tls-creds0")
     if device.passwd is not None or line.ctx.vnc_password:
@@ -325,6 +328,8 @@ def _sound(line: Line, device: Any) -> None:
         raise unsupported(f"sound card model '{model}' is not supported by qemu")
     props: Props = {"driver": drivers[model], "id": name}
     audio = _audio_of(line, device)
+    if audio is None:
+        raise internal("unable to find audio backend for sound device")
     hda = model in ("ich6", "ich9")
     if not hda:
         props.update(present({"audiodev": audio}))

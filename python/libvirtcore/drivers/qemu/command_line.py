@@ -58,7 +58,7 @@ class Context:
     sockets: Mapping[str, int] = field(default_factory=dict)  # listening, of character devices
     # Files of character devices that somebody else opened: ALIAS or ALIAS-log → set, descriptor.
     fdsets: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    passt: Mapping[str, str] = field(default_factory=dict)  # sockets
+    passt: Mapping[str, str] = field(default_factory=dict)  # sockets: paths, or fd:N
     tpm: Mapping[str, str] = field(default_factory=dict)  # sockets of emulators
     virtiofs: Mapping[str, str] = field(default_factory=dict)
     secret: Callable[[str, str], bytes] | None = None  # (kind, uuid or usage) → its value
@@ -66,8 +66,12 @@ class Context:
     now: Callable[[], float] | None = None  # the host's time, for clocks with an offset
     sandbox: bool = True
     timestamps: bool = True
+    process_name: bool = False  # whether `ps` shows the guest's name
+    dump_guest_core: bool = False  # for guests that say nothing of it
+    deprecation: str = "none"  # for guests that say nothing of it
     path: str = ""  # PATH of QEMU, ours when empty
     vnc_tls_dir: str | None = None
+    vnc_tls_verify: bool = False
     vnc_sasl: bool = False
     spice_tls_dir: str = "/etc/pki/qemu"
     spice_password: bool = False

@@ -106,6 +106,8 @@ def machine(line: Line, flash: list[str], ram: str | None) -> None:
     if get(dom.devices, "iommu", "model") == "smmuv3":
         words.append("iommu=smmuv3")
     dump_core = dom.memory_dump_core
+    if dump_core is None:
+        dump_core = line.ctx.dump_guest_core
     words.append(f"dump-guest-core={onoff(bool(dump_core))}")
     if get(dom, "memory_backing", "nosharepages"):
         words.append("mem-merge=off")

@@ -188,6 +188,8 @@ def _kib(size: int, unit: str | None) -> int:
 
 def _hugepage_dir(line: Line, size: int) -> str:
     folder = line.ctx.hugepage_dirs.get(size)
+    if not line.ctx.hugepage_dirs:
+        raise internal("hugetlbfs filesystem is not mounted or disabled by administrator config")
     if folder is None:
         raise internal(f"Unable to find any usable hugetlbfs mount for {size} KiB")
     return folder

@@ -95,7 +95,10 @@ def _user(line: Line, device: Any) -> Props:
         path = line.ctx.passt.get(alias(device))
         if path is None:
             raise unsupported("passt was not started for this interface")
-        return {"type": "stream", "addr": {"type": "unix", "path": path}, "server": False}
+        addr = {"type": "unix", "path": path}
+        if path.startswith("fd:"):  # connected already
+            addr = {"type": "fd", "str": path.removeprefix("fd:")}
+        return {"type": "stream", "addr": addr, "server": False}
     props: Props = {"type": "user"}
     for ip in device.ips:
         if (ip.family or "ipv4") == "ipv4":

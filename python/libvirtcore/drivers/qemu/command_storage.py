@@ -282,6 +282,9 @@ def _nbd(line: Line, source: Any, node: str) -> Props:
     props: Props = {"driver": "nbd", "server": _server(source, _one_host(source))}
     if source.name:
         props["export"] = source.name
+    delay = get(source, "reconnect", "delay")
+    if delay:
+        props["reconnect-delay"] = delay
     if source.tls:
         name = f"obj{node}_tls0"
         line.object("tls-creds-x509", name, {

@@ -155,13 +155,13 @@ def _consoles(dom: Any) -> None:
             devices.serials.append(new)
             return
         _mirror(first, devices.serials[0])
-    elif not devices.consoles and devices.serials:
+    elif devices.serials:
         target = devices.serials[0].target
         if target is None or target.type in (None, "isa-serial", "system-serial"):
             new = make(devices, "consoles")
             new.target = make(new, "target", type="serial")
             _mirror(new, devices.serials[0])
-            devices.consoles.append(new)
+            devices.consoles.insert(0, new)
 
 
 def _mirror(console: Any, serial: Any) -> None:

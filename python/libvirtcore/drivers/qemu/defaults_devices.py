@@ -198,26 +198,12 @@ def _channel(dom: Any, device: Any, caps: QemuCaps) -> None:
 
 
 def _ports(dom: Any) -> None:
-    """Port numbers: a serial port without one comes after all, a parallel port after those
-    before it; consoles of their own and channels are only counted or not numbered at all.
-    """
-    serials = [ensure(device, "target") for device in several(dom, "serials")]
-    for target in serials:
-        if target.port is None:
-            target.port = 1 + max((t.port for t in serials if t.port is not None), default=-1)
-    highest = -1
-    for device in several(dom, "parallels"):
-        target = ensure(device, "target")
-        if target.port is None:
-            target.port = highest + 1
-        highest = max(highest, target.port)
-    for number, device in enumerate(several(dom, "consoles")):
-        target = ensure(device, "target")
-        if target.port is None or target.type != "serial":
-            target.port = number
-    for device in several(dom, "channels"):
-        if device.target is not None and device.target.type == "virtio":
-            device.target.port = None
+    """Port numbers of devices that were added since the document was read."""
+    for name in ("serials", "parallels", "consoles"):
+        targets = [ensure(device, "target") for device in several(dom, name)]
+        for target in targets:
+            if target.port is None:
+                target.port = 1 + max((t.port for t in targets if t.port is not None), default=-1)
 
 
 def _input(dom: Any, device: Any, caps: QemuCaps) -> None:

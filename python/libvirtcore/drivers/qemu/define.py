@@ -43,7 +43,8 @@ class DefineCalls(Calls):
     def domain_define_xml_flags(self, xml: str, flags: int) -> DomainHandle:
         check_flags("qemuDomainDefineXMLFlags", flags, c.VIR_DOMAIN_DEFINE_VALIDATE)
         host = self.host
-        model = documents.read(host, xml)
+        strict = bool(flags & c.VIR_DOMAIN_DEFINE_VALIDATE)
+        model = documents.read(host, xml, strict=strict)
         with host.defining:
             guest = host.claim(model, active_ok=True)
             detail = c.VIR_DOMAIN_EVENT_DEFINED_ADDED
@@ -162,6 +163,9 @@ class DefineCalls(Calls):
                 flags |= c.VIR_DOMAIN_XML_INACTIVE | c.VIR_DOMAIN_XML_SECURE
             model = guest.config if flags & c.VIR_DOMAIN_XML_INACTIVE else guest.live
             model = model or guest.model()
+            if flags & c.VIR_DOMAIN_XML_UPDATE_CPU:
+                model = model.copy()
+                documents.resolve_cpu(model)
             if flags & c.VIR_DOMAIN_XML_MIGRATABLE:
                 model = documents.migratable(model)
             return model.format(flags)

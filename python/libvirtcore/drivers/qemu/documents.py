@@ -8,9 +8,11 @@ Never: keeps a model.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from libvirtcore.conf import PARSE_INACTIVE, Domain
+from libvirtcore.conf.strict import refuse_unknown
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
 
@@ -21,14 +23,16 @@ if TYPE_CHECKING:
 NAME_MAX = 255 - len(".xml")  # bytes of a name that still is a file's
 
 
-def read(host: Host, xml: str) -> Domain:
+def read(host: Host, xml: str, *, strict: bool = False) -> Domain:
     """A user's document: checked, with everything filled in that the user left out.
 
-    Raises: VirError.
+    With `strict`, what the model does not know is refused. Raises: VirError.
     """
+    if strict:
+        refuse_unknown(xml)
     model = Domain.parse(xml, PARSE_INACTIVE)
     check_name(host, model.name)
-    finish(model, host.capabilities(model))
+    finish(model, host.capabilities(model), os.path.join(host.paths.lib, "nvram"))
     return model
 
 
@@ -42,12 +46,12 @@ def check_name(host: Host, name: str) -> None:
         )
 
 
-def finish(model: Domain, caps: QemuCaps) -> None:
+def finish(model: Domain, caps: QemuCaps, nvram_dir: str) -> None:
     """Fill in what a user left out. Raises: VirError when it cannot run here."""
     from libvirtcore.drivers.qemu.addresses import assign_addresses
     from libvirtcore.drivers.qemu.defaults import complete
 
-    complete(model, caps)
+    complete(model, caps, nvram_dir)
     assign_addresses(model, caps)
     check(model, caps)
 
@@ -62,10 +66,23 @@ def check(model: Domain, caps: QemuCaps) -> None:
 
 
 def prepare(model: Domain, caps: QemuCaps) -> None:
-    """What a model gets only when its guest starts: names of its devices."""
+    """What a model gets only when its guest starts: names of its devices, and its real CPU."""
     from libvirtcore.drivers.qemu.aliases import assign_aliases
 
     assign_aliases(model)
+    resolve_cpu(model)
+
+
+def resolve_cpu(model: Domain) -> None:
+    """Say what `host-model` is without a catalogue of CPUs: all the accelerator can give."""
+    cpu = model.cpu
+    if cpu is None or cpu.mode != "host-model":
+        return
+    cpu.mode = "host-passthrough" if model.type == "kvm" else "maximum"
+    cpu.model = cpu.match = None
+    cpu.check = "none"
+    if model.type == "kvm" and cpu.migratable is None:
+        cpu.migratable = "on"
 
 
 def uuid_bytes(model: Domain) -> bytes:

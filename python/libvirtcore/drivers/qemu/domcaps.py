@@ -195,7 +195,11 @@ def _cpu(out: list[str], caps: QemuCaps, kind: str) -> None:
             out.append("    </mode>")
         else:
             out.append(f"    <mode name='{mode}' supported='no'/>")
-    out.append("    <mode name='host-model' supported='no'/>")
+    # Without a catalogue of CPUs the host's model is what the accelerator itself calls it.
+    name = "host" if kind == "kvm" else "max"
+    out.append("    <mode name='host-model' supported='yes'>")
+    out.append(f"      <model fallback='forbid'>{name}</model>")
+    out.append("    </mode>")
     models = custom_models(caps, kind == "kvm")
     if models:
         out.append("    <mode name='custom' supported='yes'>")

@@ -17,8 +17,13 @@ from typing import Any
 from libvirtcore.drivers.base import Driver
 from libvirtcore.drivers.qemu import host as hosts
 from libvirtcore.drivers.qemu import paths
+from libvirtcore.drivers.qemu.agent_calls import AgentCalls
+from libvirtcore.drivers.qemu.attach import AttachCalls
+from libvirtcore.drivers.qemu.block_calls import BlockCalls
 from libvirtcore.drivers.qemu.capabilities_calls import CapabilitiesCalls
+from libvirtcore.drivers.qemu.console import ConsoleCalls
 from libvirtcore.drivers.qemu.define import DefineCalls
+from libvirtcore.drivers.qemu.detach import DetachCalls
 from libvirtcore.drivers.qemu.dump import DumpCalls
 from libvirtcore.drivers.qemu.host_calls import HostCalls
 from libvirtcore.drivers.qemu.info import InfoCalls
@@ -29,9 +34,11 @@ from libvirtcore.drivers.qemu.lookup import LookupCalls
 from libvirtcore.drivers.qemu.memory import MemoryCalls
 from libvirtcore.drivers.qemu.metadata import MetadataCalls
 from libvirtcore.drivers.qemu.monitor_calls import MonitorCalls
+from libvirtcore.drivers.qemu.pools import PoolCalls
 from libvirtcore.drivers.qemu.save import SaveCalls
 from libvirtcore.drivers.qemu.stats import StatsCalls
 from libvirtcore.drivers.qemu.stats_block import BlockStatsCalls
+from libvirtcore.drivers.qemu.update import UpdateCalls
 from libvirtcore.drivers.qemu.vcpus import VcpuCalls
 from libvirtcore.errors import VirError, report
 from libvirtcore.events.families import DOMAIN, QEMU_MONITOR
@@ -54,9 +61,16 @@ class QemuDriver(
     MonitorCalls,
     HostCalls,
     CapabilitiesCalls,
+    PoolCalls,
     StatsCalls,
     BlockStatsCalls,
     InterfaceCalls,
+    ConsoleCalls,
+    AttachCalls,
+    DetachCalls,
+    UpdateCalls,
+    AgentCalls,
+    BlockCalls,
     Driver,
 ):
     """One connection to a host."""
@@ -72,13 +86,16 @@ class QemuDriver(
 
     @classmethod
     def connect_open(cls, uri: Uri | None, auth: Any, flags: int) -> QemuDriver | None:
-        """Take qemu:///embed, and in a daemon what it serves; decline everything else."""
+        """Take qemu:///embed, but in a daemon only what it serves; decline everything else."""
         if uri is None or uri.scheme != "qemu" or uri.server or uri.transport:
             return None
         mode = uri.path.lstrip("/")
         if mode == paths.EMBED:
             root = embedded_root(uri)
-            return cls(hosts.acquire(paths.embedded(root)), mode, root)
+            # A client of a daemon, maybe a read-only one, may not have it work in a place of its
+            # own choice, with definitions of its own making.
+            if not paths.is_daemon():
+                return cls(hosts.acquire(paths.embedded(root)), mode, root)
         served = paths.served(mode)
         if served is not None:
             return cls(hosts.acquire(served), mode, "")
@@ -86,8 +103,8 @@ class QemuDriver(
             return None
         raise report(
             c.VIR_ERR_INTERNAL_ERROR,
-            c.VIR_FROM_QEMU,
-            f"unexpected QEMU URI path '{uri.path}', try qemu:///{paths.main_mode()}",
+            c.VIR_FROM_NONE,
+            f"unexpected qemu URI path '{uri.path}', try qemu:///{paths.main_mode()}",
         )
 
     def connect_close(self) -> None:
@@ -135,7 +152,7 @@ def embedded_root(uri: Uri) -> str:
     """The root that an embedded URI names. Raises: VirError."""
     root = uri.param("root")
     if root is None:
-        raise report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_NONE, "Missing URI parameter 'root'")
+        raise report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_URI, "Missing URI parameter 'root'")
     if not os.path.isabs(root):
         raise report(c.VIR_ERR_CONFIG_UNSUPPORTED, c.VIR_FROM_NONE, "root path must be absolute")
     if "\0" in root:

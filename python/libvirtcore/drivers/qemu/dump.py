@@ -146,4 +146,5 @@ def _afterwards(guest: Guest, run: Run, was_running: bool, flags: int) -> None:
 def automatic_path(guest: Guest) -> str:
     """Where the dump of a guest that crashed goes."""
     stamp = time.strftime("%Y-%m-%d-%H:%M:%S")
-    return os.path.join(guest.host.paths.dump, f"{guest.id}-{guest.name[:20]}-{stamp}")
+    folder = guest.host.conf.auto_dump_path or guest.host.paths.dump
+    return os.path.join(folder, f"{guest.id}-{guest.name[:20]}-{stamp}")

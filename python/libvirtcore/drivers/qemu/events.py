@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from libvirtcore.drivers.qemu.devices import disk_of, forget_device
 from libvirtcore.drivers.qemu.guest import Guest, Run
 from libvirtcore.drivers.qemu.reactor import defer
-from libvirtcore.drivers.qemu.status import record
+from libvirtcore.drivers.qemu.status import record, record_state
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
 from libvirtcore.log import ERROR, WARNING, log
@@ -69,19 +69,19 @@ def handle_event(guest: Guest, run: Run, event: Event) -> None:
 def _stop(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
     if guest.paused(run.pause_reason):
         run.pause_reason = c.VIR_DOMAIN_PAUSED_UNKNOWN
-        record(guest, run)
+        record_state(guest, run)
 
 
 def _resume(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
     if guest.resumed(run.resume_reason):
-        record(guest, run)
+        record_state(guest, run)
 
 
 def _suspend(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
     if guest.state == c.VIR_DOMAIN_RUNNING:
         guest.set_state(c.VIR_DOMAIN_PMSUSPENDED, c.VIR_DOMAIN_PMSUSPENDED_UNKNOWN)
         guest.tell(c.VIR_DOMAIN_EVENT_PMSUSPENDED, c.VIR_DOMAIN_EVENT_PMSUSPENDED_MEMORY)
-        record(guest, run)
+        record_state(guest, run)
     guest.host.tell(guest, c.VIR_DOMAIN_EVENT_ID_PMSUSPEND, (0,))
 
 
@@ -89,7 +89,7 @@ def _suspend_disk(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
     if guest.state == c.VIR_DOMAIN_RUNNING:
         guest.set_state(c.VIR_DOMAIN_PMSUSPENDED, c.VIR_DOMAIN_PMSUSPENDED_UNKNOWN)
         guest.tell(c.VIR_DOMAIN_EVENT_PMSUSPENDED, c.VIR_DOMAIN_EVENT_PMSUSPENDED_DISK)
-        record(guest, run)
+        record_state(guest, run)
     guest.host.tell(guest, c.VIR_DOMAIN_EVENT_ID_PMSUSPEND_DISK, (0,))
 
 
@@ -97,7 +97,7 @@ def _wakeup(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
     if guest.state == c.VIR_DOMAIN_PMSUSPENDED:
         guest.set_state(c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_RUNNING_WAKEUP)
         guest.tell(c.VIR_DOMAIN_EVENT_STARTED, c.VIR_DOMAIN_EVENT_STARTED_WAKEUP)
-        record(guest, run)
+        record_state(guest, run)
     guest.host.tell(guest, c.VIR_DOMAIN_EVENT_ID_PMWAKEUP, (0,))
 
 
@@ -116,7 +116,7 @@ def _shutdown(guest: Guest, run: Run, data: dict[str, Any]) -> None:
         detail = c.VIR_DOMAIN_EVENT_SHUTDOWN_HOST
     guest.set_state(c.VIR_DOMAIN_SHUTDOWN, c.VIR_DOMAIN_SHUTDOWN_UNKNOWN)
     guest.tell(c.VIR_DOMAIN_EVENT_SHUTDOWN, detail)
-    record(guest, run)
+    record_state(guest, run)
     if run.stopping:
         return
     live = guest.live
@@ -158,6 +158,7 @@ def _reset(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
         if not run.stopping:
             run.process.send(signal.SIGTERM)
         return
+    run.balloon_actual = None
     if guest.state == c.VIR_DOMAIN_CRASHED:
         guest.set_state(c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_CRASHED)
     guest.host.tell(guest, c.VIR_DOMAIN_EVENT_ID_REBOOT, ())
@@ -168,7 +169,7 @@ def _panicked(guest: Guest, run: Run, _data: dict[str, Any]) -> None:
         return
     guest.set_state(c.VIR_DOMAIN_CRASHED, c.VIR_DOMAIN_CRASHED_PANICKED)
     guest.tell(c.VIR_DOMAIN_EVENT_CRASHED, c.VIR_DOMAIN_EVENT_CRASHED_PANICKED)
-    record(guest, run)
+    record_state(guest, run)
     from libvirtcore.drivers.qemu.crash import act
 
     defer(lambda: act(guest, run), f"crash-{guest.id}")
@@ -205,7 +206,7 @@ def _rtc_change(guest: Guest, _run: Run, data: dict[str, Any]) -> None:
 
 
 def _balloon(guest: Guest, run: Run, data: dict[str, Any]) -> None:
-    actual = _integer(data, "actual") // 1024
+    run.balloon_actual = actual = _integer(data, "actual") // 1024
     live = guest.live
     if live is not None:
         live.current_memory = actual

@@ -152,6 +152,18 @@ def _use(dom: Any, descriptor: dict[str, Any], nvram_dir: str) -> None:
         loader.secure = True
 
 
+def known_template(dom: Any, pairs: Iterable[str]) -> None:
+    """Name the template of the variables of a loader that `pairs` know, as LOADER:TEMPLATE."""
+    loader = dom.os.loader
+    if loader is None or not loader.value or loader.stateless:
+        return
+    for pair in pairs:
+        image, _, template = pair.partition(":")
+        if image == loader.value:
+            nvram = dom.os.nvram = dom.os.nvram or Nvram()
+            nvram.template = nvram.template or template
+
+
 def make_nvram(dom: Any, *, reset: bool = False) -> str | None:
     """Copy the variables' template to where the guest keeps its own; the path, if there is one.
 

@@ -61,6 +61,8 @@ class Run:
     vcpu_threads: list[int] = field(default_factory=list)
     balloon_path: str | None = None  # of the balloon in QEMU's object tree, once looked for
     balloon_polled: bool = False
+    balloon_actual: int | None = None  # KiB, once QEMU was asked; then by its events
+    recorded: str | None = None  # the document as it was put on record last
     tainted: set[str] = field(default_factory=set)
     waiters: dict[str, Any] = field(default_factory=dict)  # what an operation waits for
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -74,7 +76,7 @@ class Guest:
         self.name = name
         self.uuid = uuid
         self.lock = threading.RLock()
-        self.jobs = Jobs()
+        self.jobs = Jobs(lambda: host.conf.max_queued)
         self.config: Domain | None = None  # what it is at its next start; None: transient
         self.live: Domain | None = None  # what it is now, while it runs
         self.run: Run | None = None

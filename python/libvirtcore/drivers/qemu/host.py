@@ -15,9 +15,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from libvirtcore.drivers.qemu import accounts, ownership, qemu_conf
 from libvirtcore.drivers.qemu.documents import uuid_bytes
 from libvirtcore.drivers.qemu.guest import Guest, internal, no_domain, system_error
-from libvirtcore.drivers.qemu.paths import is_served
+from libvirtcore.drivers.qemu.paths import SYSTEM, is_served
+from libvirtcore.drivers.qemu.qemu_conf import QemuConf
 from libvirtcore.drivers.qemu.store import Store
 from libvirtcore.errors import VirError, report
 from libvirtcore.events.families import DOMAIN, QEMU_MONITOR
@@ -28,6 +30,7 @@ from libvirtcore.log import WARNING, log
 
 if TYPE_CHECKING:
     from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.accounts import Account
     from libvirtcore.drivers.qemu.caps import QemuCaps
     from libvirtcore.drivers.qemu.caps_cache import Cache
     from libvirtcore.drivers.qemu.paths import Paths
@@ -50,6 +53,10 @@ class Host:
         self.by_name: dict[str, Guest] = {}
         self.job_seconds = JOB_SECONDS
         self.privileged = os.geteuid() == 0
+        self.conf = QemuConf()
+        self.account: Account | None = None  # of QEMU processes, None for ours
+        self.owning = threading.Lock()  # of `owners` and the files they tell of; taken last
+        self.owners: dict[str, dict[str, tuple[int, int]]] = {}  # guest → path → owner before
         self._next_id = 1
         self._subscribers: dict[ConnectHandle, int] = {}
         self._caps: Cache | None = None
@@ -71,13 +78,24 @@ class Host:
             raise system_error(fault, f"Failed to create directory '{fault.filename}'") from None
         self._take_lock()
         try:
+            self.read_conf()
             self.store.tidy()
             load_all(self)
             adopt_all(self)
+            ownership.settle(self)
         except BaseException:
             self.close()
             raise
         autostart_all(self)
+
+    def read_conf(self) -> None:
+        """Read qemu.conf; what is wrong with it leaves everything as it was. Raises: VirError."""
+        conf = qemu_conf.load(os.path.join(os.path.dirname(self.paths.config), "qemu.conf"))
+        own_root = self.paths.key != f"{SYSTEM}:/"
+        account = accounts.choose(conf, privileged=self.privileged, own_root=own_root)
+        self.conf, self.account = conf, account
+        for sentence in qemu_conf.ineffective(conf):
+            log(WARNING, "drivers.qemu.host", sentence)
 
     def _take_lock(self) -> None:
         path = os.path.join(self.paths.state, "driver.pid")
@@ -311,6 +329,17 @@ def close_all() -> None:
         _hosts.clear()
     for host in hosts:
         host.close()
+
+
+def reload() -> None:
+    """Read the configuration of all hosts again; it counts from a guest's next start on.
+
+    Raises: VirError, of the first host whose file is wrong.
+    """
+    with _hosts_lock:
+        hosts = list(_hosts.values())
+    for host in hosts:
+        host.read_conf()
 
 
 def any_active() -> bool:

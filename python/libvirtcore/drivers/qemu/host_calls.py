@@ -130,15 +130,3 @@ class HostCalls(NodeCalls, Calls):
     ) -> tuple[list[DomainCheckpointHandle], int]:
         self.host.find(dom)
         return [], 0
-
-    def domain_get_iothread_info(
-        self, dom: DomainHandle, flags: int
-    ) -> tuple[list[tuple[int, bytes]], int]:
-        guest = self.host.find(dom)
-        if any(True for _ in _iothreads(guest.model())):
-            raise internal("IOThreads of this guest cannot be told yet")
-        return [], 0
-
-
-def _iothreads(model: Any) -> range:
-    return range(model.iothreads or 0)

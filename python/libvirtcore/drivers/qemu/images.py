@@ -23,6 +23,7 @@ from libvirtcore.generated import constants as c
 MAX_IMAGES = 200  # in one chain
 MAX_HEADER = 1 << 16
 MAX_NAME = 1023  # QEMU's limit on the name of a backing file
+FILES = "/dev/fdset/"  # open files that a user has passed
 _MAGIC = b"QFI\xfb"
 _BACKING_FORMAT = 0xE2792ACA
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -39,7 +40,7 @@ class Below(NamedTuple):
 def complete_chain(disk: Any) -> None:
     """Write into a disk what is below its image, as far as files tell. Raises: VirError."""
     name = _path(disk.type, disk.source)
-    if name is None:
+    if name is None or name.startswith(FILES):
         return
     _check(name, None)
     upper, kind = disk, disk.type

@@ -202,6 +202,12 @@ class InfoCalls(Calls):
         guest = self.host.find(dom)
         model = one_model(guest, flags)
         if flags & c.VIR_DOMAIN_VCPU_GUEST:
+            if not guest.active:
+                raise report(
+                    c.VIR_ERR_INVALID_ARG,
+                    c.VIR_FROM_QEMU,
+                    "vCPU count provided by the guest agent can only be requested for live domains",
+                )
             raise report(
                 c.VIR_ERR_ARGUMENT_UNSUPPORTED,
                 c.VIR_FROM_QEMU,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from libvirtcore.errors import report
@@ -42,7 +42,9 @@ class Operation:
 class Jobs:
     """The jobs of one guest."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: Callable[[], int] = lambda: 0) -> None:
+        self._limit = limit  # how many may wait; 0: any number
+        self._waiting = 0
         self._changed = threading.Condition(threading.Lock())
         self._holder: str | None = None
         self._since = 0.0
@@ -56,9 +58,7 @@ class Jobs:
     def acquire(self, kind: int, name: str, seconds: float) -> None:
         """Wait until nobody else changes the guest. Raises: VirError (OPERATION_TIMEOUT)."""
         with self._changed:
-            if not self._free_for(kind) and not self._changed.wait_for(
-                lambda: self._free_for(kind), seconds
-            ):
+            if not self._free_for(kind) and not self._wait_for(kind, seconds):
                 holder = self._holder or (self.operation.name if self.operation else None)
                 held = f" (held by monitor=remoteDispatch{holder})" if holder else ""
                 raise report(
@@ -68,6 +68,20 @@ class Jobs:
                 )
             self._holder = name
             self._since = time.monotonic()
+
+    def _wait_for(self, kind: int, seconds: float) -> bool:
+        limit = self._limit()
+        if limit and self._waiting >= limit:
+            raise report(
+                c.VIR_ERR_OPERATION_FAILED,
+                c.VIR_FROM_NONE,
+                "cannot acquire state change lock due to max_queued limit",
+            )
+        self._waiting += 1
+        try:
+            return self._changed.wait_for(lambda: self._free_for(kind), seconds)
+        finally:
+            self._waiting -= 1
 
     def try_acquire(self, kind: int, name: str) -> bool:
         """Take the job only if it is free now."""

@@ -20,7 +20,12 @@ _LINUX = {
     106: 0xCD, 107: 0xCF, 108: 0xD0, 109: 0xD1, 110: 0xD2, 111: 0xD3, 113: 0xA0, 114: 0xAE,
     115: 0xB0, 116: 0xDE, 117: 0x59, 119: 0xC6, 125: 0xDB, 126: 0xDC, 127: 0xDD,
 }  # fmt: skip
-_NAMES = {c.VIR_KEYCODE_SET_LINUX: "linux", c.VIR_KEYCODE_SET_QNUM: "qnum"}
+_NAMES = {
+    c.VIR_KEYCODE_SET_LINUX: "linux",
+    c.VIR_KEYCODE_SET_XT: "xt",
+    c.VIR_KEYCODE_SET_QNUM: "qnum",
+}
+_EXTENDED = 0xE000  # a second byte follows this one in the codes of an XT keyboard
 
 
 def qnum(codeset: int, code: int) -> int:
@@ -32,6 +37,11 @@ def qnum(codeset: int, code: int) -> int:
             return code
         if code in _LINUX:
             return _LINUX[code]
+    if codeset == c.VIR_KEYCODE_SET_XT:
+        if code in _SAME:
+            return code
+        if code & 0xFF80 == _EXTENDED and 0x80 | code & 0x7F in _LINUX.values():
+            return 0x80 | code & 0x7F
     name = _NAMES.get(codeset, str(codeset))
     raise internal(f"cannot translate keycode {code} of {name} codeset to qnum keycode")
 

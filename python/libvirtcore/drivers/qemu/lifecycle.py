@@ -12,7 +12,7 @@ from libvirtcore.drivers.qemu.base import Calls
 from libvirtcore.drivers.qemu.guest import Guest, Run, check_flags, invalid, not_running
 from libvirtcore.drivers.qemu.job import MODIFY, SUSPEND
 from libvirtcore.drivers.qemu.start import Wish, launch, run_cpus
-from libvirtcore.drivers.qemu.status import record
+from libvirtcore.drivers.qemu.status import record, record_state
 from libvirtcore.drivers.qemu.stop import end_process, finalise
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
@@ -34,36 +34,58 @@ class LifecycleCalls(Calls):
 
     # --- start ------------------------------------------------------------------------------------
 
-    def _wish(self, flags: int) -> Wish:
+    def _wish(self, flags: int, fds: list[int]) -> Wish:
         autodestroy = bool(flags & c.VIR_DOMAIN_START_AUTODESTROY)
         return Wish(
             paused=bool(flags & c.VIR_DOMAIN_START_PAUSED),
             owner=self.conn if autodestroy else None,
             mortal=autodestroy,
+            fds=list(fds),
+            reset_nvram=bool(flags & c.VIR_DOMAIN_START_RESET_NVRAM),
         )
 
     def domain_create(self, dom: DomainHandle) -> None:
         self.domain_create_with_flags(dom, 0)
 
     def domain_create_with_flags(self, dom: DomainHandle, flags: int) -> DomainHandle:
+        return self.domain_create_with_files(dom, flags, [])
+
+    def domain_create_with_files(
+        self, dom: DomainHandle, flags: int, fds: list[int]
+    ) -> DomainHandle:
+        """Start a guest; a document finds the files as /dev/fdset/1 and so on."""
         check_flags("qemuDomainCreateWithFlags", flags, _START)
         from libvirtcore.drivers.qemu.save import discard_managed, restore_managed
 
         with self._job(dom, "DomainCreateWithFlags") as guest:
             if guest.active or guest.run is not None:
                 raise invalid("domain is already running")
-            wish = self._wish(flags)
+            wish = self._wish(flags, fds)
             if flags & c.VIR_DOMAIN_START_FORCE_BOOT:
                 discard_managed(guest)
             elif restore_managed(guest, wish):
+                self._end_if_left(guest, wish)
                 return self._handle(guest)
             model = guest.config
             if model is None:
                 raise not_running()
-            launch(guest, model, wish)
+            try:
+                launch(guest, model, wish)
+            except BaseException:
+                with guest.lock:
+                    if not guest.active:
+                        guest.set_state(c.VIR_DOMAIN_SHUTOFF, c.VIR_DOMAIN_SHUTOFF_FAILED)
+                raise
+            self._end_if_left(guest, wish)
             return self._handle(guest)
 
     def domain_create_xml(self, xmlDesc: str, flags: int) -> DomainHandle:
+        return self.domain_create_xml_with_files(xmlDesc, flags, [])
+
+    def domain_create_xml_with_files(
+        self, xml_desc: str, flags: int, fds: list[int]
+    ) -> DomainHandle:
+        """Start a transient guest; its document finds the files as /dev/fdset/1 and so on."""
         check_flags(
             "qemuDomainCreateXML",
             flags,
@@ -73,7 +95,8 @@ class LifecycleCalls(Calls):
             | c.VIR_DOMAIN_START_RESET_NVRAM,
         )
         host = self.host
-        model = documents.read(host, xmlDesc)
+        strict = bool(flags & c.VIR_DOMAIN_START_VALIDATE)
+        model = documents.read(host, xml_desc, strict=strict)
         with host.defining:
             guest = host.claim(model, active_ok=False)
             if guest is None:
@@ -86,14 +109,21 @@ class LifecycleCalls(Calls):
                     c.VIR_FROM_DOMAIN,
                     f"domain '{guest.name}' is already active",
                 )
+            wish = self._wish(flags, fds)
             try:
-                launch(guest, model, self._wish(flags))
+                launch(guest, model, wish)
             except BaseException:
                 with guest.lock:
                     if not guest.persistent and not guest.active:
                         host.remove(guest)
                 raise
+            self._end_if_left(guest, wish)
             return self._handle(guest)
+
+    def _end_if_left(self, guest: Guest, wish: Wish) -> None:
+        """A client that left while its guest was being started takes it along."""
+        if wish.owner is not None and self._closed:
+            destroy(guest)
 
     # --- pause and go on --------------------------------------------------------------------------
 
@@ -116,7 +146,6 @@ class LifecycleCalls(Calls):
             ):
                 raise invalid("domain is crashed; reset it first")
             run_cpus(guest, run, c.VIR_DOMAIN_RUNNING_UNPAUSED)
-            record(guest, run)
 
     # --- stop -------------------------------------------------------------------------------------
 
@@ -224,8 +253,8 @@ def pause(guest: Guest, run: Run, reason: int) -> None:
         monitor.command("stop")
     finally:
         run.pause_reason = c.VIR_DOMAIN_PAUSED_UNKNOWN
-    guest.paused(reason)
-    record(guest, run)
+    if guest.paused(reason):  # the event, which comes before the answer, has not said so
+        record_state(guest, run)
 
 
 def destroy(

@@ -177,10 +177,9 @@ def memory_stats(guest: Guest) -> list[tuple[int, int]]:
     stats: list[tuple[int, int]] = []
     path = balloon_path(guest, run)
     if path is not None:
-        asked = {"path": path, "property": "guest-stats"}
-        actual, known = guest.monitor().execute_many([("query-balloon", None), ("qom-get", asked)])
-        if isinstance(actual, dict) and isinstance(actual.get("actual"), int):
-            stats.append((c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, actual["actual"] // 1024))
+        known = _ask_balloon(guest, run, path)
+        if run.balloon_actual is not None:
+            stats.append((c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, run.balloon_actual))
         stats += guest_stats(known)  # nothing of a balloon that the guest does not drive
     if not any(tag == c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON for tag, _value in stats):
         model = guest.model()
@@ -188,6 +187,31 @@ def memory_stats(guest: Guest) -> list[tuple[int, int]]:
         stats.insert(0, (c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, memory))
     stats.append((c.VIR_DOMAIN_MEMORY_STAT_RSS, resident_kib(run.process.pid)))
     return stats
+
+
+def _ask_balloon(guest: Guest, run: Run, path: str) -> Any:
+    """The balloon's statistics, or QEMU's refusal; how large it is goes to `run`.
+
+    QEMU tells every change of that size, so it is asked for it only once. It reads its monitor
+    byte by byte, which takes longer than the answer: the balloon is named by the end of its path.
+    """
+    monitor = guest.monitor()
+    asked = {"path": path.rpartition("/")[2], "property": "guest-stats"}
+    if run.balloon_actual is not None:
+        known = monitor.execute_many([("qom-get", asked)])[0]
+    else:
+        known, size = monitor.execute_many([("qom-get", asked), ("query-balloon", None)])
+        _note_size(run, size)
+    if isinstance(known, QMPError) and known.class_ == "DeviceNotFound":  # or not the only one
+        return monitor.execute_many([("qom-get", asked | {"path": path})])[0]
+    return known
+
+
+def _note_size(run: Run, size: Any) -> None:
+    """Keep how large QEMU says the balloon is."""
+    actual = size.get("actual") if isinstance(size, dict) else None
+    if isinstance(actual, int) and run.balloon_actual is None:  # else an event was faster
+        run.balloon_actual = actual // 1024
 
 
 def guest_stats(answer: Any) -> list[tuple[int, int]]:

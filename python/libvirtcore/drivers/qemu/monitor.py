@@ -122,20 +122,15 @@ class Monitor:
             except VirError as fault:
                 if fault.code == c.VIR_ERR_OPERATION_TIMEOUT:
                     raise _timeout(name) from None
+                if self._client.closed is None:
+                    raise  # the command was never sent: QEMU has nothing to do with it
                 self._ended()
                 raise _gone() from None
             except (OSError, EOFError):
                 self._ended()
                 raise _gone() from None
-            finally:
-                self.busy_since = None
-                if self._watched:
-                    reactor().resume(self._fd)
         finally:
-            self._turn.release()
-            self._drain()
-            if self.closed:
-                self.on_end()
+            self._yield()
 
     # --- many commands at once --------------------------------------------------------------------
 
@@ -157,8 +152,14 @@ class Monitor:
             for name, arguments in commands:
                 numbers.append(self._client.submit(name, arguments))
         except (VirError, OSError, EOFError):
-            self._ended()
+            refused = self._client.closed is None
+            if refused:
+                self._forget(numbers)
+            else:
+                self._ended()
             self._yield()
+            if refused:
+                raise
             raise _gone() from None
         return numbers
 
@@ -176,9 +177,7 @@ class Monitor:
                 except QMPError as refused:
                     answers.append(refused)
         except VirError as fault:
-            for number in numbers[len(answers) + 1 :]:
-                with contextlib.suppress(VirError):
-                    self._client.forget(number)
+            self._forget(numbers[len(answers) + 1 :])
             if fault.code == c.VIR_ERR_OPERATION_TIMEOUT:
                 raise _timeout("several") from None
             self._ended()
@@ -194,12 +193,19 @@ class Monitor:
         """Readable when QEMU says something."""
         return self._fd
 
+    def _forget(self, numbers: Sequence[int]) -> None:
+        """Nobody asks for these answers any more."""
+        for number in numbers:
+            with contextlib.suppress(VirError):
+                self._client.forget(number)
+
     def _yield(self) -> None:
-        """The end of a turn with `submit`."""
+        """The end of a turn. The reactor listens again only then: it does not wait for a turn, so
+        what it was told of during one would be told to nobody."""
         self.busy_since = None
+        self._turn.release()
         if self._watched:
             reactor().resume(self._fd)
-        self._turn.release()
         self._drain()
         if self.closed:
             self.on_end()

@@ -45,7 +45,7 @@ class MonitorCalls(Calls):
 
     def _machine(self, guest: Guest, text: str, fds: list[int]) -> str:
         try:
-            command = json.loads(text)
+            command = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as fault:
             raise report(
                 c.VIR_ERR_INTERNAL_ERROR, c.VIR_FROM_NONE, f"cannot parse json {text}: {fault}"
@@ -73,6 +73,11 @@ class MonitorCalls(Calls):
         except QMPError as refused:
             return _refusal(refused.desc, number, refused.class_)
         return _dump({"return": value, "id": number})
+
+
+def _no_constant(name: str) -> None:
+    """NaN and the infinities, which only Python takes for JSON."""
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def _refusal(text: str, number: str | None, kind: str = "GenericError") -> str:

@@ -108,6 +108,8 @@ class NodeCalls:
         self, cpuNum: int, nparams: int, flags: int
     ) -> tuple[list[tuple[str, int]], int]:
         check_flags("virHostCPUGetStats", flags, 0)
+        if nparams == 0:
+            return [], 4
         wanted = "cpu" if cpuNum == -1 else f"cpu{cpuNum}"
         for line in _read(Path("/proc/stat")).splitlines():
             name, *numbers = line.split()
@@ -127,7 +129,7 @@ class NodeCalls:
             ("idle", idle * _TICK),
             ("iowait", wait * _TICK),
         ]
-        return ([], len(stats)) if nparams == 0 else (stats[:nparams], len(stats))
+        return stats[:nparams], len(stats)
 
     def node_get_memory_stats(
         self, nparams: int, cellNum: int, flags: int

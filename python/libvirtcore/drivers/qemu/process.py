@@ -170,6 +170,7 @@ def spawn(
     mortal: bool = False,
     user: int | None = None,
     group: int | None = None,
+    groups: Sequence[int] = (),
 ) -> Starting:
     """Start a process in its own session with nothing open but `fds` and the log.
 
@@ -190,7 +191,7 @@ def spawn(
             umask=0o002,
             user=user,
             group=group,
-            extra_groups=[] if user is not None else None,
+            extra_groups=list(groups) if user is not None else None,
             preexec_fn=_dying_with_parent(os.getpid()) if mortal else None,
         )
     except BaseException:

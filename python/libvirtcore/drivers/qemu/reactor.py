@@ -10,6 +10,7 @@ Never: waits for anything but its descriptors.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -46,10 +47,16 @@ class Reactor:
         self._poll.register(fd, _WATCHED)
 
     def pause(self, fd: int) -> None:
-        self._poll.modify(fd, 0)
+        """Hear nothing of it until `resume`."""
+        self._arm(fd, 0)
 
     def resume(self, fd: int) -> None:
-        self._poll.modify(fd, _WATCHED)
+        """Hear of it once more."""
+        self._arm(fd, _WATCHED)
+
+    def _arm(self, fd: int, events: int) -> None:
+        with contextlib.suppress(OSError):  # another thread has just had it forgotten
+            self._poll.modify(fd, events)
 
     def forget(self, fd: int) -> None:
         """Stop watching; call it before the descriptor is closed."""

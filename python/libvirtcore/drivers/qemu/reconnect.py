@@ -14,6 +14,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 from libvirtcore.conf import Domain
@@ -27,14 +28,15 @@ from libvirtcore.drivers.qemu.refresh import refresh
 from libvirtcore.drivers.qemu.save_file import managed_path
 from libvirtcore.drivers.qemu.start import Wish, launch, open_monitor, run_cpus
 from libvirtcore.drivers.qemu.status import record
-from libvirtcore.drivers.qemu.stop import finalise, remove_folders
+from libvirtcore.drivers.qemu.stop import close_run, finalise, remove_folders
 from libvirtcore.drivers.qemu.store import Status
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
 from libvirtcore.log import ERROR, WARNING, log
 
 _SOURCE = "drivers.qemu.reconnect"
-SECONDS = 10.0  # how long a found QEMU may take to greet
+SECONDS = 2.0  # how long a beginning host waits for QEMUs that do not answer
+PATIENCE = 86400.0  # how long such a QEMU may take, while all else goes on
 
 # QEMU's run state → ours. Anything else is a guest that stands still for an unknown reason.
 _STATES = {
@@ -63,7 +65,8 @@ def load_all(host: Host) -> None:
 
 
 def adopt_all(host: Host) -> None:
-    """Find the guests that run. Slow QEMUs are waited for side by side."""
+    """Find the guests that run. Slow QEMUs are waited for side by side, and not for ever: one that
+    stands still is as it was on record until it answers, and nobody may change it before."""
     folders = set()
     threads = []
     for name, status in host.store.statuses():
@@ -77,11 +80,12 @@ def adopt_all(host: Host) -> None:
             continue
         guest, run = found
         folders.add(run.folder)
-        thread = threading.Thread(target=_guarded_adopt, args=(guest, run, status))
+        thread = threading.Thread(target=_guarded_adopt, args=(guest, run, status), daemon=True)
         thread.start()
         threads.append(thread)
+    until = time.monotonic() + SECONDS
     for thread in threads:
-        thread.join()
+        thread.join(max(0.0, until - time.monotonic()))
     _sweep(host, folders)
 
 
@@ -129,7 +133,8 @@ def _gone(guest: Guest, status: Status) -> None:
 
 def _guarded_adopt(guest: Guest, run: Run, status: Status) -> None:
     try:
-        _adopt(guest, run, status)
+        with guest.jobs.hold(MODIFY, "Reconnect", guest.host.job_seconds):
+            _adopt(guest, run, status)
     except Exception as fault:
         message = fault.message if isinstance(fault, VirError) else repr(fault)
         log(WARNING, _SOURCE, f"domain '{guest.name}' is given up: {message}")
@@ -153,7 +158,10 @@ def _adopt(guest: Guest, run: Run, status: Status) -> None:
         log(WARNING, _SOURCE, f"domain '{guest.name}' has outlived its owner and is ended")
         _end(guest, run, c.VIR_DOMAIN_SHUTOFF_DESTROYED)
         return
-    open_monitor(guest, run, SECONDS)
+    open_monitor(guest, run, PATIENCE)
+    if run.stopping:  # the host was closed meanwhile
+        close_run(run)
+        return
     monitor = run.monitor
     assert monitor is not None
     answer = monitor.command("query-status")

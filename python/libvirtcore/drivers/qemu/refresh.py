@@ -23,10 +23,7 @@ def refresh(guest: Guest, run: Run) -> None:
     monitor = run.monitor
     live = guest.live
     assert monitor is not None and live is not None
-    cpus = monitor.command("query-cpus-fast")
-    run.vcpu_threads = [
-        cpu["thread-id"] for cpu in cpus if isinstance(cpu, dict) and _is_number(cpu)
-    ]
+    learn_threads(run)
     chardevs = monitor.command("query-chardev")
     terminals = {
         str(item.get("label")): str(item.get("filename"))[4:]
@@ -35,6 +32,15 @@ def refresh(guest: Guest, run: Run) -> None:
     }
     with guest.lock:
         name_terminals(live, terminals)
+
+
+def learn_threads(run: Run) -> None:
+    """Learn which threads the CPUs are, in the order of their numbers. Raises: VirError."""
+    assert run.monitor is not None
+    answer = run.monitor.command("query-cpus-fast")
+    cpus = [cpu for cpu in answer if isinstance(cpu, dict) and _is_number(cpu)]
+    cpus.sort(key=lambda cpu: index if isinstance(index := cpu.get("cpu-index"), int) else 0)
+    run.vcpu_threads = [cpu["thread-id"] for cpu in cpus]
 
 
 def _is_number(cpu: dict[str, Any]) -> bool:
@@ -69,9 +75,12 @@ def set_passwords(guest: Guest, run: Run) -> None:
     live, monitor = guest.live, run.monitor
     assert live is not None and monitor is not None
     for graphics in live.devices.graphics:
-        if graphics.type not in ("vnc", "spice") or graphics.passwd is None:
+        password = graphics.passwd
+        if password is None and graphics.type == "vnc":
+            password = guest.host.conf.vnc_password or None
+        if graphics.type not in ("vnc", "spice") or password is None:
             continue
-        words: dict[str, object] = {"protocol": graphics.type, "password": graphics.passwd}
+        words: dict[str, object] = {"protocol": graphics.type, "password": password}
         if graphics.connected is not None:
             words["connected"] = graphics.connected
         monitor.command("set_password", words)

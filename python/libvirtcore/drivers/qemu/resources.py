@@ -15,12 +15,24 @@ import contextlib
 import fcntl
 import os
 import socket
+import stat
 import struct
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore.conf.chardev import CharSource
-from libvirtcore.drivers.qemu import command, command_secrets, firmware, images
-from libvirtcore.drivers.qemu.guest import internal, system_error
+from libvirtcore.drivers.qemu import (
+    command,
+    command_secrets,
+    displays,
+    firmware,
+    helpers,
+    hugepages,
+    images,
+    ownership,
+    passt,
+    resources_files,
+)
+from libvirtcore.drivers.qemu.guest import system_error
 from libvirtcore.drivers.qemu.paths import make_private
 from libvirtcore.drivers.qemu.refresh import character_devices
 from libvirtcore.errors import report
@@ -30,7 +42,6 @@ if TYPE_CHECKING:
     from libvirtcore.conf import Domain
     from libvirtcore.drivers.qemu.host import Host
 
-VNC_PORTS = range(5900, 65536)
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
 _SIOCGIFINDEX, _SIOCBRADDIF, _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8933, 0x89A2, 0x8913, 0x8914
@@ -71,14 +82,24 @@ class Resources:
         self.fds: list[int] = []  # that QEMU inherits
         self.sockets: dict[str, int] = {}
         self.taps: dict[str, list[int]] = {}
+        self.vhosts: dict[str, list[int]] = {}
+        self.vsocks: dict[str, int] = {}
+        self.fdsets: dict[str, tuple[int, int]] = {}
+        self.passt: dict[str, str] = {}
         self.master_key: bytes | None = None
+        backing = host.conf.memory_backing_dir
+        short = os.path.basename(folder).removeprefix("domain-")
+        self.ram_dir = os.path.join(backing, "libvirt", "qemu", short) if backing else None
+        self.hugepage_dirs: dict[int, str] = {}
         self._made = contextlib.ExitStack()
+        self._displays = contextlib.ExitStack()
 
     def __enter__(self) -> Resources:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+        self._displays.close()
 
     def close(self) -> None:
         """Give up our copies of the descriptors."""
@@ -90,41 +111,77 @@ class Resources:
         self.fds.append(listening.fileno())
         return listening.fileno()
 
-    def prepare(self, model: Domain) -> None:
+    def keep_fd(self, fd: int) -> int:
+        """Hand an open file over to QEMU."""
+        self._made.callback(os.close, fd)
+        self.fds.append(fd)
+        return fd
+
+    def twin(self, fd: int) -> list[int]:
+        """The same file for reading only, which QEMU wants beside one to write to."""
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR:
+            return []
+        if not stat.S_ISREG(os.fstat(fd).st_mode) and not stat.S_ISBLK(os.fstat(fd).st_mode):
+            return []
+        try:
+            return [self.keep_fd(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC))]
+        except OSError as fault:
+            raise system_error(fault, "cannot open a passed file for reading") from None
+
+    def prepare(self, model: Domain, *, reset_nvram: bool = False) -> None:
         """Make what a model needs, and write into it what was chosen. Raises: VirError."""
         try:
             self.master_key = command_secrets.make_master_key(self.folder)
         except OSError as fault:
             raise system_error(fault, f"cannot write a key into '{self.folder}'") from None
+        helpers.check(model)
         for disk in model.devices.disks:
             images.complete_chain(disk)
-        self._firmware(model)
+        self._firmware(model, reset_nvram)
         self._memory(model)
         for device in character_devices(model):
             self._character_device(device)
+        self._displays.callback(displays.forget, model)
         for graphics in model.devices.graphics:
-            self._graphics(graphics)
+            displays.place(graphics, self.host.conf, self.folder)
         for interface in model.devices.interfaces:
             if interface.type in _TAP_TYPES:
                 self._tap(interface)
+                self._vhost(model, interface)
+            elif interface.type == "user" and _backend(interface) == "passt":
+                self._passt(interface)
+        for name, path, append in resources_files.character_files(model):
+            fd = self.keep_fd(resources_files.open_file(path, append))
+            self.fdsets[name] = len(self.fdsets), fd
+        vsock: Any = model.devices.vsock
+        if vsock is not None:
+            self.vsocks[vsock.alias.name] = self.keep_fd(resources_files.open_vsock(vsock))
 
-    def _firmware(self, model: Domain) -> None:
+    def _firmware(self, model: Domain, reset: bool) -> None:
         """Choose firmware that is asked for by kind, and give the guest its own variables."""
         firmware.choose(model, os.path.join(self.host.paths.lib, "nvram"))
+        firmware.known_template(model, self.host.conf.nvram)
         try:
-            firmware.make_nvram(model)
+            path = firmware.make_nvram(model, reset=reset)
         except OSError as fault:
             raise system_error(fault, "cannot make the variables of the firmware") from None
+        if path is not None:
+            ownership.let_pass(self.host, os.path.dirname(path))
 
     def _memory(self, model: Domain) -> None:
         """The folder of memory that is kept in files."""
         caps = self.host.capabilities(model)
-        wanted = command.memory_folder(model, caps, command.Context(self.folder, monitor=-1))
+        self.hugepage_dirs = hugepages.folders(self.host, model)
+        context = command.Context(
+            self.folder, monitor=-1, ram_dir=self.ram_dir, hugepage_dirs=self.hugepage_dirs
+        )
+        wanted = command.memory_folder(model, caps, context)
         if wanted is not None:
             try:
                 make_private(wanted)
             except OSError as fault:
                 raise system_error(fault, f"Cannot create directory '{wanted}'") from None
+            ownership.open_way(self.host, wanted)
 
     # --- sockets ----------------------------------------------------------------------------------
 
@@ -152,21 +209,16 @@ class Resources:
         if source.mode == "bind" and alias not in self.sockets:
             self.sockets[alias] = self.keep(listen_at(source.path))
 
-    # --- displays ---------------------------------------------------------------------------------
-
-    def _graphics(self, graphics: Any) -> None:
-        if graphics.type != "vnc":
-            return
-        first = graphics.listens[0] if graphics.listens else None
-        kind = first.type if first is not None else "address"
-        if kind == "socket" and first is not None and not first.socket and not graphics.socket:
-            first.socket = os.path.join(self.folder, "vnc.sock")
-        if kind in ("socket", "none") or (graphics.port or -1) >= 5900:
-            return
-        address = (first.address if first is not None else None) or graphics.listen
-        graphics.port = free_port(address or "127.0.0.1")
-
     # --- networks ---------------------------------------------------------------------------------
+
+    def _vhost(self, model: Domain, interface: Any) -> None:
+        fd = resources_files.open_vhost_net(model, interface)
+        if fd is not None:
+            self.vhosts[interface.alias.name] = [self.keep_fd(fd)]
+
+    def _passt(self, interface: Any) -> None:
+        connected = self.keep(passt.start(interface, self.host.account))
+        self.passt[interface.alias.name] = f"fd:{connected}"
 
     def _tap(self, interface: Any) -> None:
         """Make a tap device, up and in its bridge."""
@@ -204,21 +256,8 @@ class Resources:
         self.fds.append(fd)
 
 
-def free_port(address: str) -> int:
-    """A port for a display that nobody listens on. Raises: VirError."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for port in VNC_PORTS:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                probe.bind((address, port))
-                probe.listen(1)
-            except OSError:
-                continue
-            return port
-    raise internal("Unable to find an unused port in range 'vnc' (5900-65535)")
+def _backend(interface: Any) -> str | None:
+    return interface.backend.type if interface.backend is not None else None
 
 
 def _join_bridge(bridge: str, name: str) -> None:

@@ -130,7 +130,7 @@ class SaveCalls(Calls):
     def _restored_model(self, header: Header, dxml: str | None) -> Domain:
         saved = Domain.parse(header.xml, PARSE_INACTIVE)
         documents.check_name(self.host, saved.name)
-        return saved if dxml is None else _replacement(saved, dxml)
+        return saved if dxml is None else _other_version(self.host, saved, dxml)
 
     # --- what is saved ----------------------------------------------------------------------------
 
@@ -206,9 +206,9 @@ def _wants_paused(header: Header, flags: int) -> bool:
     return bool(flags & c.VIR_DOMAIN_SAVE_PAUSED) or not header.running
 
 
-def _replacement(saved: Domain, dxml: str) -> Domain:
-    """A user's version of a saved document; it must be of the same domain. Raises: VirError."""
-    wanted = Domain.parse(dxml, PARSE_INACTIVE)
+def _other_version(host: Host, saved: Domain, dxml: str) -> Domain:
+    """A user's version of a saved document; it must be of the same machine. Raises: VirError."""
+    wanted = documents.read(host, dxml)
     if wanted.uuid != saved.uuid:
         raise report(
             c.VIR_ERR_CONFIG_UNSUPPORTED,
@@ -220,6 +220,13 @@ def _replacement(saved: Domain, dxml: str) -> Domain:
             c.VIR_ERR_CONFIG_UNSUPPORTED,
             c.VIR_FROM_NONE,
             f"Target domain max memory {wanted.memory} does not match source {saved.memory}",
+        )
+    disks = len(wanted.devices.disks), len(saved.devices.disks)
+    if disks[0] != disks[1]:
+        raise report(
+            c.VIR_ERR_CONFIG_UNSUPPORTED,
+            c.VIR_FROM_NONE,
+            f"Target domain disk count {disks[0]} does not match source {disks[1]}",
         )
     return wanted
 
@@ -237,7 +244,7 @@ def save(guest: Guest, path: str, dxml: str | None, flags: int) -> None:
         raise invalid("another job is active on the domain")
     live = guest.live
     assert live is not None
-    model = live if dxml is None else _replacement(live, dxml)
+    model = live if dxml is None else _other_version(guest.host, live, dxml)
     kind = c.VIR_DOMAIN_JOB_OPERATION_SAVE
     operation = Operation(kind, "DomainSaveFlags", "domain save job", WHILE_SAVING)
     was_running = guest.state == c.VIR_DOMAIN_RUNNING

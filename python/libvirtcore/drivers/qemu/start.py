@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from libvirtcore.drivers.qemu import command_context, documents
+from libvirtcore.drivers.qemu import accounts, command_context, documents, labels, ownership
 from libvirtcore.drivers.qemu import process as processes
 from libvirtcore.drivers.qemu.events import handle_event
 from libvirtcore.drivers.qemu.guest import RUNNING, Guest, Run, internal, system_error
@@ -28,8 +28,9 @@ from libvirtcore.drivers.qemu.paths import make_private
 from libvirtcore.drivers.qemu.reactor import reactor
 from libvirtcore.drivers.qemu.refresh import refresh, set_passwords
 from libvirtcore.drivers.qemu.resources import Resources, listen_at
-from libvirtcore.drivers.qemu.status import record
+from libvirtcore.drivers.qemu.status import record, record_state
 from libvirtcore.drivers.qemu.stop import discard, ended, finalise, remove_folders, short_name
+from libvirtcore.drivers.qemu.vcpu_plug import plug_wanted
 from libvirtcore.drivers.qemu.vcpus import apply_pins
 from libvirtcore.errors import VirError
 from libvirtcore.generated import constants as c
@@ -37,6 +38,7 @@ from libvirtcore.qmp import connect
 
 if TYPE_CHECKING:
     from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.accounts import Account
     from libvirtcore.drivers.qemu.command import Command
     from libvirtcore.handles import ConnectHandle
 
@@ -55,6 +57,7 @@ class Wish:
     started: int = c.VIR_DOMAIN_EVENT_STARTED_BOOTED
     incoming: str | None = None
     fds: list[int] = field(default_factory=list)  # of the user, passed on
+    reset_nvram: bool = False
 
 
 def start(guest: Guest, model: Domain, wish: Wish) -> Run:
@@ -65,20 +68,24 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
     documents.prepare(live, caps)
     number = host.next_id()
     live.id = number
+    labels.settle(live, host)
     folder = os.path.join(host.paths.lib, f"domain-{number}-{short_name(guest.name)}")
     with contextlib.ExitStack() as made, contextlib.ExitStack() as undo:
         undo.callback(remove_folders, host.paths.lib, folder)
         _make_folder(folder)
         resources = made.enter_context(Resources(host, folder))
         monitor = resources.keep(listen_at(os.path.join(folder, MONITOR)))
-        resources.prepare(live)
+        resources.prepare(live, reset_nvram=wish.reset_nvram)
+        undo.callback(ownership.give_back, host, guest.name)
+        ownership.take(host, guest.name, live)
+        ownership.open_way(host, folder)
         log = _open_log(guest)
         made.callback(os.close, log)
-        command = command_context.build(live, caps, resources, monitor, wish.incoming)
+        command = command_context.build(live, caps, resources, monitor, wish)
         fds = [*resources.fds, *wish.fds]
         mark = _write_log(log, command.argv)
         try:
-            starting = _spawn(command, log, fds, mortal=wish.mortal)
+            starting = _spawn(command, log, fds, host.account, mortal=wish.mortal)
         except OSError as fault:
             raise system_error(fault, f"Cannot start {command.argv[0]}") from None
         run = Run(starting.process, None, folder, owner=wish.owner, mortal=wish.mortal)
@@ -88,9 +95,11 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
         try:
             record(guest, run)
             host.store.save_pid(guest.name, run.process.pid)
+            accounts.limit(run.process.pid, host.conf)
             starting.commit()
             resources.close()  # so that QEMU's end is the end of its sockets
             open_monitor(guest, run, GREETING_SECONDS)
+            plug_wanted(guest, run)
             refresh(guest, run)
             set_passwords(guest, run)
             apply_pins(guest, run.vcpu_threads, run.process.pid)
@@ -107,11 +116,18 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
     return run
 
 
-def _spawn(command: Command, log: int, fds: list[int], *, mortal: bool) -> processes.Starting:
+def _spawn(
+    command: Command, log: int, fds: list[int], account: Account | None, *, mortal: bool
+) -> processes.Starting:
     """Start a process. Raises: OSError."""
 
     def spawn() -> processes.Starting:
-        return processes.spawn(command.argv, command.env, log, fds, mortal=mortal)
+        if account is None:
+            return processes.spawn(command.argv, command.env, log, fds, mortal=mortal)
+        return processes.spawn(
+            command.argv, command.env, log, fds, mortal=mortal,
+            user=account.uid, group=account.gid, groups=account.groups,
+        )  # fmt: skip
 
     # A mortal process ends with the thread that started it, so that must be one which lasts.
     return reactor().perform(spawn) if mortal else spawn()
@@ -152,7 +168,8 @@ def run_cpus(guest: Guest, run: Run, reason: int) -> None:
         monitor.command("cont")
     finally:
         run.resume_reason = c.VIR_DOMAIN_RUNNING_UNPAUSED
-    guest.resumed(reason)
+    if guest.resumed(reason):  # the event, which comes before the answer, has not said so
+        record_state(guest, run)
 
 
 def open_monitor(guest: Guest, run: Run, seconds: float) -> None:

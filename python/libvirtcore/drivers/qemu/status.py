@@ -17,13 +17,23 @@ from libvirtcore.log import ERROR, log
 _BOOT = boot_id()
 
 
-def record(guest: Guest, run: Run) -> None:
-    """Write the status of a guest. Raises: VirError, while it is being started."""
+def record_state(guest: Guest, run: Run) -> None:
+    """Write the status of a guest of which only state, reason and the like have changed."""
+    record(guest, run, run.recorded)
+
+
+def record(guest: Guest, run: Run, xml: str | None = None) -> None:
+    """Write the status of a guest; `xml` is its document, if that is at hand.
+
+    Raises: VirError, while it is being started.
+    """
     with guest.lock:
         live = guest.live
         if guest.run is not run or live is None:
             return
         operation = guest.jobs.operation
+        if xml is None:
+            run.recorded = xml = live.format(c.VIR_DOMAIN_XML_SECURE)
         status = Status(
             pid=run.process.pid,
             started=run.process.started,
@@ -37,7 +47,7 @@ def record(guest: Guest, run: Run) -> None:
             fake_reboot=run.fake_reboot,
             transient=not guest.persistent,
             job=operation.name if operation is not None else "",
-            xml=live.format(c.VIR_DOMAIN_XML_SECURE),
+            xml=xml,
         )
         try:
             guest.host.store.save_status(guest.name, status)

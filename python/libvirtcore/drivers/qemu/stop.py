@@ -9,13 +9,16 @@ Never: waits while it holds a lock.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import time
 from typing import TYPE_CHECKING
 
+from libvirtcore.drivers.qemu import files
 from libvirtcore.drivers.qemu.guest import Guest, Run, system_error
+from libvirtcore.drivers.qemu.ownership import give_back
 from libvirtcore.drivers.qemu.reactor import defer, reactor
 from libvirtcore.generated import constants as c
 
@@ -26,6 +29,7 @@ TERM_SECONDS = 10.0  # after SIGTERM, as libvirt waits
 _LOOK_SECONDS = 0.2
 KILL_SECONDS = 30.0  # after SIGKILL, for a process that waits for its disk
 _SHORT = 20  # characters of a name that go into file names
+_ALWAYS = ("monitor.sock", "master-key.aes")  # in the folder of every guest
 
 
 def short_name(name: str) -> str:
@@ -120,7 +124,12 @@ def discard(guest: Guest, run: Run, reason: int) -> None:
         guest.set_state(c.VIR_DOMAIN_SHUTOFF, reason)
         close_run(run)
         guest.host.store.remove_status(guest.name)
+        give_back(guest.host, guest.name)
         remove_folders(guest.host.paths.lib, run.folder)
+        backing = guest.host.conf.memory_backing_dir
+        if backing:
+            memory = os.path.basename(run.folder).removeprefix("domain-")
+            shutil.rmtree(os.path.join(backing, "libvirt", "qemu", memory), ignore_errors=True)
     with run.changed:
         run.changed.notify_all()
 
@@ -128,6 +137,11 @@ def discard(guest: Guest, run: Run, reason: int) -> None:
 def remove_folders(lib: str, folder: str) -> None:
     """Remove a guest's folder and those of its channels and of memory kept in files."""
     shutil.rmtree(folder, ignore_errors=True)
+    if os.path.isdir(folder):  # no descriptor is left to list it with
+        for name in _ALWAYS:
+            files.remove(os.path.join(folder, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
     memory = os.path.basename(folder).removeprefix("domain-")
     shutil.rmtree(os.path.join(lib, "ram", memory), ignore_errors=True)
     shutil.rmtree(

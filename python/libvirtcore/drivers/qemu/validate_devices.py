@@ -114,6 +114,13 @@ def _graphics(dom: Any, device: Any, caps: QemuCaps) -> None:
         raise unsupported("rdp graphics are not supported with this QEMU")
     if device.type == "desktop":
         raise unsupported(f"unsupported graphics type '{device.type}'")
+    if device.type == "egl-headless":
+        others = {each.type for each in dom.devices.graphics} - {"egl-headless"}
+        if others and not others & {"vnc", "spice"}:
+            raise unsupported(
+                "graphics type 'egl-headless' is only supported with one of: 'vnc', 'spice'"
+                " graphics types"
+            )
     if device.type == "vnc" and device.passwd is not None and len(device.passwd) > VNC_PASSWORD:
         raise unsupported(
             f"VNC password is {len(device.passwd)} characters long, only {VNC_PASSWORD} permitted"
@@ -129,6 +136,8 @@ def _video(dom: Any, device: Any, caps: QemuCaps) -> None:
         raise unsupported(f"video type '{kind}' doesn't support multiple 'heads'")
     if device.model.vram is not None and device.model.vram < 1024 and kind != "none":
         raise unsupported("value for 'vram' must be at least 1 MiB (1024 KiB)")
+    if device.model.blob is not None and kind != "virtio":
+        raise unsupported(f"video type '{kind}' doesn't support 'blob' resources")
 
 
 def _hostdev(dom: Any, device: Any, caps: QemuCaps) -> None:
@@ -144,6 +153,8 @@ def _hostdev(dom: Any, device: Any, caps: QemuCaps) -> None:
 def _watchdog(dom: Any, device: Any, caps: QemuCaps) -> None:
     if device.model == "diag288":
         raise unsupported("diag288 model of watchdog is allowed for s390 and s390x only")
+    if device.model == "itco" and not is_q35(dom):
+        raise unsupported("itco model of watchdog is part of q35 machines only")
 
 
 def _panic(dom: Any, device: Any, caps: QemuCaps) -> None:
@@ -151,6 +162,8 @@ def _panic(dom: Any, device: Any, caps: QemuCaps) -> None:
         raise unsupported("only S390 guests support panic device of model 's390'")
     if device.model == "pseries":
         raise unsupported("only pSeries guests support panic device of model 'pseries'")
+    if device.model == "pvpanic" and not caps.has_device("pvpanic-pci"):
+        raise unsupported("the QEMU binary does not support the panic device of model 'pvpanic'")
 
 
 def _shmem(dom: Any, device: Any, caps: QemuCaps) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """vcpus.py: how many virtual CPUs a guest has and where they run.
 
-Called by: drivers.qemu.driver (mixin). Calls: the scheduler.
-Never: plugs a CPU into a running guest (not built yet).
+Called by: drivers.qemu.driver (mixin). Calls: the scheduler, vcpu_plug.
+Never: changes a definition before its file is written.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore.conf.tuning import CpuTune, VcpuPin
+from libvirtcore.drivers.qemu import vcpu_plug
 from libvirtcore.drivers.qemu.base import (
     CONFIG,
     LIVE,
@@ -43,14 +44,6 @@ def _invalid(detail: str) -> Exception:
     return report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_QEMU, detail)
 
 
-def _no_hotplug() -> Exception:
-    return report(
-        c.VIR_ERR_OPERATION_UNSUPPORTED,
-        c.VIR_FROM_QEMU,
-        "virtual CPUs of a running guest cannot be changed yet",
-    )
-
-
 class VcpuCalls(Calls):
     """The calls about virtual CPUs that change something."""
 
@@ -79,9 +72,43 @@ class VcpuCalls(Calls):
             self._check_count(guest.live if flags & LIVE else None, "live", nvcpus)
             self._check_count(config, "persistent", nvcpus)
             if flags & LIVE and guest.live is not None and nvcpus != vcpu_count(guest.live):
-                raise _no_hotplug()
+                try:
+                    vcpu_plug.set_count(guest, guest.running(), nvcpus)
+                finally:
+                    save_live(guest)
             if config is not None:
-                config.vcpu.current = nvcpus if nvcpus < max_vcpus(config) else None
+                _set_config(config, nvcpus, bool(flags & c.VIR_DOMAIN_VCPU_HOTPLUGGABLE))
+                replace_config(guest, config)
+
+    def domain_set_vcpu(self, dom: DomainHandle, vcpumap: str, state: int, flags: int) -> None:
+        check_flags("qemuDomainSetVcpu", flags, LIVE | CONFIG)
+        wanted = cpu_set(vcpumap)
+        with self._job(dom, "DomainSetVcpu") as guest:
+            flags = affected(guest, flags)
+            live = guest.live if flags & LIVE else None
+            config = guest.config.copy() if flags & CONFIG and guest.config else None
+            for model, kind in ((live, "live"), (config, "persistent")):
+                if model is not None:
+                    _check_change(model, kind, wanted, bool(state))
+            if live is not None:
+                if len(wanted) != 1:
+                    raise _invalid("only one hotpluggable entity can be selected")
+                number = min(wanted)
+                run = guest.running()
+                try:
+                    if state:
+                        vcpu_plug.plug(guest, run, number, vcpu_plug.slots(run)[number])
+                    else:
+                        vcpu_plug.unplug(guest, run, number)
+                finally:
+                    save_live(guest)
+            if config is not None:
+                each = vcpu_plug.states(config)
+                for item in each:
+                    if item.id in wanted:
+                        item.enabled, item.order = bool(state), None
+                        item.hotpluggable = item.id > 0
+                vcpu_plug.write_states(config, each)
                 replace_config(guest, config)
 
     def _check_count(self, model: Domain | None, kind: str, wanted: int) -> None:
@@ -163,6 +190,39 @@ class VcpuCalls(Calls):
         elif model.vcpu.cpuset:
             cpus = cpu_set(model.vcpu.cpuset)
         return bitmap(cpus, maplen * 8), 1
+
+
+def _set_config(config: Domain, count: int, hotpluggable: bool) -> None:
+    """Write into a definition how many CPUs its next start begins with."""
+    if not hotpluggable and config.vcpus is None:
+        config.vcpu.current = count if count < max_vcpus(config) else None
+        return
+    each = vcpu_plug.states(config)
+    for item in each:
+        enabled = item.id < count
+        if enabled != bool(item.enabled):
+            item.enabled, item.order = enabled, None
+            item.hotpluggable = (hotpluggable and item.id > 0) or not enabled
+    vcpu_plug.write_states(config, each)
+
+
+def _check_change(model: Domain, kind: str, wanted: set[int], enabled: bool) -> None:
+    """Refuse a change that is none, or cannot be made. Raises: VirError."""
+    if not wanted:
+        raise _invalid("no vcpus selected for modification")
+    each = {item.id: item for item in vcpu_plug.states(model)}
+    for number in sorted(wanted):
+        item = each.get(number)
+        if item is None:
+            raise _invalid(f"vcpu '{number}' is not present in the {kind} domain definition")
+        if bool(item.enabled) == enabled:
+            raise _invalid(f"vcpu '{number}' is already in requested state")
+        if not enabled and (number == 0 or not item.hotpluggable):
+            raise report(
+                c.VIR_ERR_OPERATION_UNSUPPORTED,
+                c.VIR_FROM_QEMU,
+                f"vcpu '{number}' can't be unplugged",
+            )
 
 
 def _pins(model: Domain) -> dict[int, Any]:
