@@ -21,7 +21,7 @@ from benchmarks.wire import Talk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 8
+ROUNDS = 6
 _PATIENCE = 20.0
 
 

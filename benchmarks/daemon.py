@@ -96,7 +96,7 @@ def results() -> list[Result]:
             lambda: hammer(mine, real_one=False),
             lambda: hammer(theirs, real_one=True),
         ]
-        wall = interleave(runs, 4, 0)
+        wall = interleave(runs, 3, 0)
         name = f"{CLIENTS} clients at once, time per call"
         out.append(compare(name, wall[0], wall[1], PAIR, 1 / 1.5))
     return out

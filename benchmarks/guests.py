@@ -25,7 +25,7 @@ from benchmarks.placement import Placement, placed, placements, server_pid
 from benchmarks.rivals import CallFailed, Worker
 
 PAIR = "libvirt-python + libvirtd"
-STARTS = 12
+STARTS = 10
 _DISCARD = 2
 
 
@@ -96,10 +96,10 @@ def starts(two: Pair, ours: Worker, theirs: Worker) -> list[Result]:
 
 
 _CALLS = (
-    ("suspend", "suspend", 10, 24),
-    ("resume", "resume", 10, 24),
+    ("suspend", "suspend", 5, 24),
+    ("resume", "resume", 5, 24),
     ("memoryStats", "memory", 20, 24),
-    (f"statistics of {MOST_GUESTS} guests", "stats", 1, 16),
+    (f"statistics of {MOST_GUESTS} guests", "stats", 1, 8),
 )
 
 

@@ -35,6 +35,7 @@ enum verdict {
 /* What a busy worker knows of its peer without the lock, and what it found. */
 struct reading {
     bool may_read;
+    bool drained; /* the kernel said that there is no more */
     bool hangup;
     bool authenticated;
     bool stream_turn;
@@ -328,6 +329,7 @@ static int peer_fill(struct rpc_peer *peer, struct reading *reading)
     }
     if (n == -EAGAIN || n == -EWOULDBLOCK) {
         reading->may_read = false;
+        reading->drained = true;
         rpc_ready_again(&peer->server->ready, peer->fd);
         return 0;
     }
@@ -401,7 +403,9 @@ static enum verdict peer_read(struct lvc_worker *worker, struct rpc_peer *peer,
                                          : rpc_framer_next(&peer->framer, &frame, &reading->why);
         if (rc == 0) {
             rc = framer_check_rest(peer, reading);
-            if (rc == 0 && !reading->may_read) {
+            /* A read may have stopped in front of a descriptor: nobody would tell of it again. */
+            if (rc == 0 && !reading->may_read &&
+                (reading->drained || !rpc_framer_awaits_fds(&peer->framer))) {
                 return VERDICT_DONE;
             }
             if (rc == 0) {

@@ -267,7 +267,7 @@ DONE = object()
 
 def _broken(events: int) -> VirError:
     detail = "stream had unexpected termination" if events & HANGUP else "stream had I/O failure"
-    return report(c.VIR_ERR_RPC, c.VIR_FROM_RPC, detail)
+    return report(c.VIR_ERR_RPC, c.VIR_FROM_STREAMS, detail)
 
 
 class Streams:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import tracemalloc
 
@@ -70,6 +71,26 @@ def test_malformed_document_names_the_place(xml: str) -> None:
         Domain.parse(xml)
     assert caught.value.code == VIR_ERR_XML_DETAIL
     assert caught.value.message.startswith("(domain_definition):1: ")
+
+
+MANY = {
+    "namespaces": document(head="").replace(
+        "<domain", "<domain " + " ".join(f"xmlns:a{n}='u'" for n in range(60000)), 1
+    ),
+    "text in pieces": document("<title>" + ("x" * 20 + "<a/>") * 100000 + "</title>"),
+    "ranges of cpus": document("<vcpu cpuset='" + ",".join(["0-4095"] * 200000) + "'>1</vcpu>"),
+    "controllers": document("<devices>" + "<controller type='usb'/>" * 20000 + "</devices>"),
+    "serial ports": document("<devices>" + "<serial type='pty'/>" * 20000 + "</devices>"),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_of_something_cost_time_only_once_each(name: str) -> None:
+    """Whoever may define a guest must not stop the daemon for a minute with 4 MiB of XML."""
+    began = time.monotonic()
+    with contextlib.suppress(VirError):
+        Domain.parse(MANY[name])
+    assert time.monotonic() - began < 8
 
 
 def test_every_truncation_is_refused() -> None:

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 QEMU = "/usr/bin/qemu-system-x86_64"
+ODD: tuple[object, ...] = (None, [], "x", {}, {"device": 1, "actual": -1, "guest": "maybe"})
 MEBIBYTE = b"x" * (1 << 20)
 MONITOR = re.compile(r"socket,id=charmonitor,fd=(\d+)")
 
@@ -46,7 +47,15 @@ def misbehave(mode: str, asker: socket.socket, said: bytes) -> None:
     elif mode == "hangup":
         asker.shutdown(socket.SHUT_RDWR)
     elif mode == "others":  # answers to questions that nobody asked, of every type
-        for value in (None, 1, "x", [], {"id": 1}, {"return": 1, "id": "libvirt-999999"}):
+        answers: tuple[object, ...] = (
+            None,
+            1,
+            "x",
+            [],
+            {"id": 1},
+            {"return": 1, "id": "libvirt-999999"},
+        )
+        for value in answers:
             asker.sendall(json.dumps(value).encode() + b"\r\n")
     elif mode == "types":  # the right answer to the right question, of the wrong type
         for number in re.findall(rb'"id"\s*:\s*("[^"]*"|\d+)', said):
@@ -58,7 +67,7 @@ def misbehave(mode: str, asker: socket.socket, said: bytes) -> None:
             asker.sendall(line * 100)
     elif mode == "odd events":
         for name in ("STOP", "SHUTDOWN", "RESET", "DEVICE_DELETED", "BALLOON_CHANGE", "NONE"):
-            for data in (None, [], "x", {}, {"device": 1, "actual": -1, "guest": "maybe"}):
+            for data in ODD:
                 asker.sendall(json.dumps({"event": name, "data": data}).encode() + b"\r\n")
 
 

@@ -41,9 +41,7 @@ def emulator(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     script = folder / "qemu-system-x86_64"
     code = REPOSITORY / "tests" / "faults" / "emulator.py"
-    script.write_text(
-        SCRIPT.format(qemu=QEMU, python=sys.executable, emulator=code, folder=folder)
-    )
+    script.write_text(SCRIPT.format(qemu=QEMU, python=sys.executable, emulator=code, folder=folder))
     script.chmod(0o755)
     yield folder
 
@@ -66,7 +64,7 @@ def test_lies_cost_only_who_asked(daemon: OurDaemon, emulator: Path, mode: str) 
             try:
                 ask()
             except libvirt.libvirtError as error:
-                errors.append(error.get_error_message())
+                errors.append(str(error))
         assert clock.seconds < 3.0
         with Clock() as clock:
             assert honest.memoryStats()
@@ -93,9 +91,8 @@ def test_silence_from_the_start_ends_with_destroy(daemon: OurDaemon, emulator: P
     (emulator / "mode").write_text("mute")
     conn = connect(daemon)
     honest = conn.createXML(domain_xml(), 0)
-    with Clock() as clock, libvirtcore.timeout(1.0):
-        with pytest.raises(libvirt.libvirtError):
-            connect(daemon).createXML(liar_xml(emulator), 0)
+    with Clock() as clock, libvirtcore.timeout(1.0), pytest.raises(libvirt.libvirtError):
+        connect(daemon).createXML(liar_xml(emulator), 0)
     assert clock.seconds < 2.0
     with Clock() as clock:
         assert honest.memoryStats()
@@ -109,9 +106,7 @@ def test_silence_from_the_start_ends_with_destroy(daemon: OurDaemon, emulator: P
     agree(daemon, conn)
 
 
-def test_a_restarted_daemon_meets_a_liar(
-    make: Callable[..., OurDaemon], emulator: Path
-) -> None:
+def test_a_restarted_daemon_meets_a_liar(make: Callable[..., OurDaemon], emulator: Path) -> None:
     """Guests are found again beside one that talks nonsense."""
     daemon = make()
     conn = connect(daemon)

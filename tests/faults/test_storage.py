@@ -72,9 +72,7 @@ def test_a_full_disk_while_saving_costs_no_guest(
 
 def test_a_file_size_limit_while_saving(make: Callable[..., OurDaemon], tmp_path: Path) -> None:
     """The same for everybody: SIGXFSZ and EFBIG are no end of the daemon."""
-    daemon = make(
-        wrapper=lambda words: ["sh", "-c", 'ulimit -f 256; exec "$@"', "sh", *words]
-    )
+    daemon = make(wrapper=lambda words: ["sh", "-c", 'ulimit -f 256; exec "$@"', "sh", *words])
     conn = connect(daemon)
     dom = conn.createXML(domain_xml(), 0)
     with pytest.raises(libvirt.libvirtError):

@@ -45,17 +45,19 @@ class Side:
         path_of_socket = self.socket_ro if transport == "ro" else self.socket
         return f"{driver}+unix://{path}?socket={path_of_socket}"
 
-    def virsh(self, where: str, command: str, stdin: str | None = None) -> tuple[int, str, str]:
+    def virsh(
+        self, where: str, command: str, stdin: str | None = None, seconds: float = VIRSH_SECONDS
+    ) -> tuple[int, str, str]:
         """Run Debian's virsh; its exit status, output and errors without what names the daemon."""
         driver, _, transport = where.partition("+")
         uri = self.uri(driver, transport or "unix")
         try:
             done = self.machine.run(
                 ["virsh", "-c", uri, *([command] if command else [])],
-                mounts=False, env=_ENVIRONMENT, timeout=VIRSH_SECONDS, check=False, input=stdin,
+                mounts=False, env=_ENVIRONMENT, timeout=seconds, check=False, input=stdin,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return -1, "", f"no answer within {VIRSH_SECONDS} s"
+            return -1, "", f"no answer within {seconds} s"
         return done.returncode, self._anonymous(done.stdout), self._anonymous(done.stderr)
 
     def _anonymous(self, text: str) -> str:

@@ -15,11 +15,12 @@ from tests.interop_daemon.pair import Pair, Side
 
 CALLS = Path(__file__).with_name("calls")
 SCRIPTS = sorted(path.stem for path in CALLS.glob("*.calls"))
+GUEST = Path(__file__).with_name("guest_calls") / "guest.calls"
 LEAST = 100
 
 
-def played(side: Side, steps: list[Step], transport: str) -> Log:
-    uri, ro_uri = side.uri("test", transport), side.uri("test", "ro")
+def played(side: Side, steps: list[Step], transport: str, driver: str = "test") -> Log:
+    uri, ro_uri = side.uri(driver, transport), side.uri(driver, "ro")
     with Worker(clients()["real"], side.machine) as worker:
         log = play(worker, steps, uri=uri, ro_uri=ro_uri)
     return log
@@ -33,8 +34,17 @@ def test_there_are_enough_steps() -> None:
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_python_gets_the_same_answers(pair: Pair, name: str, transport: str) -> None:
-    steps = read_script(CALLS / f"{name}.calls")
-    real, ours = (played(side, steps, transport) for side in (pair.real, pair.ours))
+    agree(pair, name, read_script(CALLS / f"{name}.calls"), transport, "test")
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp"])
+def test_python_gets_the_same_answers_of_guests(pair: Pair, transport: str) -> None:
+    agree(pair, "guest", read_script(GUEST), transport, "qemu")
+
+
+def agree(pair: Pair, name: str, steps: list[Step], transport: str, driver: str) -> None:
+    """Play steps on both; they must differ where differences.py says, and nowhere else."""
+    real, ours = (played(side, steps, transport, driver) for side in (pair.real, pair.ours))
     assert len(ours.steps) == len(steps), f"the client died: {ours.steps[-1]}"
     found = compare(name, _nameless(real, pair.real), _nameless(ours, pair.ours))
     unexpected = [d for d in found if f"{name}: {d.step.source}" not in differences.PYTHON]

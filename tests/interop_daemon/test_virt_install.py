@@ -103,8 +103,8 @@ def test_boot_from_a_kernel(daemon: OurDaemon, tmp_path: Path) -> None:
     initrd = linux.initramfs(tmp_path / "initramfs")
     arguments = linux.ARGUMENTS.replace(",", "\\,")
     virt_install(
-        daemon, tmp_path, "kernel", "--memory", "192", "--disk", "none", "--network", "none", "--import",
-        "--boot", f'kernel={linux.kernel()},initrd={initrd},kernel_args="{arguments}"',
+        daemon, tmp_path, "kernel", "--memory", "192", "--disk", "none", "--network", "none",
+        "--import", "--boot", f'kernel={linux.kernel()},initrd={initrd},kernel_args="{arguments}"',
     )  # fmt: skip
     with libvirt.open(daemon.uri()) as conn:
         dom = conn.lookupByName("kernel")

@@ -176,3 +176,13 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path.write_bytes(b"#" * ((1 << 20) + 1))
     with pytest.raises(Fatal, match="File too large"):
         config.load(str(path), must_exist=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["max_clients", "max_queued_clients", "max_client_requests", "keepalive_count"]
+)
+def test_the_largest_numbers_of_the_file_suit_the_server(name: str) -> None:
+    from libvirtcore.core_server import Server
+    from libvirtd.daemon import limits
+
+    Server(limits(config.read(f"{name} = 4294967295\n", "x.conf")))

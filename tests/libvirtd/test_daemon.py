@@ -429,3 +429,36 @@ def test_garbage_does_not_end_it(daemon: OurDaemon) -> None:
                 while peer.recv(4096):
                     pass
     assert connect(daemon).numOfDomains() == 1
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+STUCK = """if True:
+    import sys, time
+    import libvirtd.daemon
+    from libvirtcore.drivers.test.driver import TestDriver
+    from libvirtd.main import main
+    libvirtd.daemon._PATIENCE = 0.2
+    TestDriver.connect_get_hostname = lambda self: time.sleep(60)
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_call_that_does_not_end_leaves_no_files_behind(tmp_path: Path) -> None:
+    def stuck(command: list[str]) -> list[str]:
+        return [sys.executable, "-c", STUCK, *command[command.index("libvirtd") + 1 :]]
+
+    with OurDaemon(root=tmp_path, wrapper=stuck) as daemon:
+        conn = connect(daemon)
+        caller = threading.Thread(target=_ask_hostname, args=(conn,), daemon=True)
+        caller.start()
+        time.sleep(0.3)
+        assert daemon.stop() == 0
+        assert "is still in a call" in daemon.log()
+        left = sorted(path.name for path in (tmp_path / "run").rglob("*") if not path.is_dir())
+        assert [name for name in left if name.endswith((".pid", "sock", "-ro"))] == []
+
+
+def _ask_hostname(conn: libvirt.virConnect) -> None:
+    with contextlib.suppress(libvirt.libvirtError):
+        conn.getHostname()

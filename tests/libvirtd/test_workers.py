@@ -158,6 +158,7 @@ def test_a_session_hears_that_its_client_has_caught_up(desk: FakeDesk) -> None:
     (client,) = desk.sessions
     assert desk.server.want_drained(client)
     until(lambda: desk.drained == [client])
+    peer.sock.close()
 
 
 def test_idle_workers_leave(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,3 +225,40 @@ def test_a_raw_image_is_as_large_as_its_file(tmp_path: Path) -> None:
     path.write_bytes(header + bytes(4096 - len(header)))
     assert image_sizes.sizes(str(path), "raw").capacity == 4096
     assert image_sizes.sizes(str(path), "qcow2").capacity == 1 << 40
+
+
+def test_limits_of_a_disk(conn: Any, image: Path) -> None:
+    dom = conn.createXML(domain_xml(devices=disk(image)), 0)
+    dom.setBlockIoTune("vda", {"total_bytes_sec": 1_000_000})
+    assert dom.blockIoTune("vda")["total_bytes_sec"] == 1_000_000
+    dom.setBlockIoTune("vda", {"read_bytes_sec": 500_000})
+    tune = dom.blockIoTune("vda")
+    assert (tune["total_bytes_sec"], tune["read_bytes_sec"]) == (0, 500_000)
+    dom.setBlockIoTune("vda", {"read_bytes_sec": 0})
+    assert dom.blockIoTune("vda")["read_bytes_sec"] == 0
+    with pytest.raises(libvirt.libvirtError) as info:
+        dom.setBlockIoTune("vda", {"total_iops_sec": 1, "write_iops_sec": 1})
+    assert info.value.get_error_code() == libvirt.VIR_ERR_INVALID_ARG
+
+
+def test_a_look_inside(conn: Any, root: Path, image: Path) -> None:
+    with open(image, "r+b") as file:
+        file.write(b"first bytes")
+    dom = conn.createXML(domain_xml(devices=disk(image)), libvirt.VIR_DOMAIN_START_PAUSED)
+    assert dom.blockPeek("vda", 0, 11) == b"first bytes"
+    assert len(dom.memoryPeek(0, 16, libvirt.VIR_MEMORY_PHYSICAL)) == 16
+    assert not list(root.rglob("peek-*"))
+    with pytest.raises(libvirt.libvirtError):
+        dom.blockPeek("vda", 1 << 40, 16)
+
+
+def test_resize(conn: Any, image: Path) -> None:
+    dom = conn.createXML(domain_xml(devices=disk(image)), libvirt.VIR_DOMAIN_START_PAUSED)
+    assert dom.blockResize("vda", 2048) == 0
+    assert dom.blockInfo("vda")[0] == 2 * MIB
+    assert image.stat().st_size == 2 * MIB
+
+
+def test_threads_for_disks(conn: Any) -> None:
+    dom = conn.createXML(domain_xml(extra="<iothreads>2</iothreads>"), 0)
+    assert [number for number, _cpus in dom.ioThreadInfo(0)] == [1, 2]

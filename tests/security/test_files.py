@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,12 @@ def test_a_name_is_no_path(daemon: OurDaemon, qemu: Any, name: str) -> None:
     before = everything(daemon.root)
     above = set(os.listdir(daemon.root.parent)) & {"escape", "x", "b"}
     other = guest.UUIDString()[:-1] + "f"
-    for attempt in (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: qemu.defineXML(domain_xml(name, other)),
         lambda: qemu.createXML(domain_xml(name, other), 0),
         lambda: guest.rename(name, 0),
-    ):
+    )
+    for attempt in attempts:
         if "\0" in name:
             with pytest.raises((libvirt.libvirtError, ValueError)):
                 attempt()

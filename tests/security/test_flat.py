@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_flat.py: 100,000 calls, answered and refused, cost the daemon no descriptor and no memory."""
+"""test_flat.py: 100,000 calls, answered or refused, cost the daemon no descriptor or memory."""
 
 from __future__ import annotations
 

@@ -35,15 +35,13 @@ TAKING = {
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 @pytest.mark.parametrize("name", TAKING)
-def test_a_read_only_client_is_refused_unread(
-    daemon: OurDaemon, name: str, document: str
-) -> None:
+def test_a_read_only_client_is_refused_unread(daemon: OurDaemon, name: str, document: str) -> None:
     with Raw(daemon.socket_ro) as raw:
         raw.open("qemu:///system")
         began = time.monotonic()
         answer = raw.call(*numbers()[name], (DOCUMENTS[document], *TAKING[name]))
         assert answer.code == c.VIR_ERR_OPERATION_DENIED, answer
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2.0
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -64,7 +62,7 @@ def test_those_who_may_are_refused_soon(daemon: OurDaemon, document: str) -> Non
         assert answer.refused
         assert "root:" not in answer.text
         assert len(answer.text) < 4096
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 10.0
     assert resident(daemon.pid) - before < 64 << 20
 
 

@@ -8,6 +8,7 @@ a connection open, meets all of them, and a recorded session is cut after each o
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_replies_events_and_unknown_types_do_nothing(daemon: OurDaemon, status: 
 
 def session() -> list[bytes]:
     """What a client says that asks, registers for events, starts a stream and says good-bye."""
-    said: tuple[tuple[int, object], ...] = (
+    said: tuple[tuple[int, Any], ...] = (
         (66, None),
         (60, (10,)),
         (1, ("test:///default", 0)),
@@ -88,7 +89,7 @@ def session() -> list[bytes]:
     ]
 
 
-def _domain() -> object:
+def _domain() -> Any:
     args = arguments(REMOTE, 28)
     assert args is not None
     return args[0]

@@ -82,9 +82,7 @@ def asked(dom: Any, image: Path) -> Iterator[tuple[int, int, str, int, bytes]]:
             yield program, number, name, flags, payload
 
 
-def test_read_only_clients_never_see_it(
-    daemon: OurDaemon, guests: tuple[Any, Any, Path]
-) -> None:
+def test_read_only_clients_never_see_it(daemon: OurDaemon, guests: tuple[Any, Any, Path]) -> None:
     count = 0
     for guest in guests[:2]:
         dom = (guest.name(), guest.UUID(), guest.ID())
@@ -97,9 +95,7 @@ def test_read_only_clients_never_see_it(
     assert count > 10000
 
 
-def test_others_see_it_only_when_they_ask(
-    daemon: OurDaemon, guests: tuple[Any, Any, Path]
-) -> None:
+def test_others_see_it_only_when_they_ask(daemon: OurDaemon, guests: tuple[Any, Any, Path]) -> None:
     seen = set()
     for guest in guests[:2]:
         dom = (guest.name(), guest.UUID(), guest.ID())

@@ -9,8 +9,6 @@ import types
 from importlib import import_module
 from pathlib import Path
 
-import pytest
-
 from libvirtcore import trace
 from libvirtcore.trace import instrument
 
@@ -132,5 +130,3 @@ def test_a_span_that_ends_after_the_trace_writes_nowhere(tmp_path: Path) -> None
         assert other == number
     os.close(other)
     assert (tmp_path / "other").read_bytes() == b""
-
-

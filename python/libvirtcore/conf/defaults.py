@@ -124,9 +124,10 @@ def _ports(domain: Domain) -> None:
         if port.target is None:
             port.target = CharTarget()
     serials = [port.target for port in devices.serials if port.target is not None]
+    last = max((target.port for target in serials if target.port is not None), default=-1)
     for target in serials:
         if target.port is None:
-            target.port = 1 + max((t.port for t in serials if t.port is not None), default=-1)
+            target.port = last = last + 1
     highest = -1
     for parallel in devices.parallels:
         if parallel.target is not None:
@@ -161,6 +162,7 @@ _USB2 = ("ich9-ehci1", "ich9-uhci1", "ich9-uhci2", "ich9-uhci3")  # one chip, fo
 def _indices(domain: Domain) -> None:
     """Number the controllers that came without a number, per type."""
     used: dict[str, set[int]] = {}
+    free: dict[str, int] = {}  # all below are taken
     controllers = domain.devices.controllers
     for controller in controllers:
         if controller.index is not None:
@@ -170,9 +172,10 @@ def _indices(domain: Domain) -> None:
             taken = used.setdefault(controller.type, set())
             index = _companion_index(controllers, number)
             if index is None:
-                index = 0
+                index = free.get(controller.type, 0)
                 while index in taken:
                     index += 1
+                free[controller.type] = index + 1
             controller.index = index
             taken.add(index)
 

@@ -3,8 +3,9 @@
 
 Within a process a span names its parent. Between processes an RPC is known by program, procedure
 and serial, and by the client's pid where the server could ask the kernel for it (not by TCP); of
-several whose time encloses the other's, the one that was sent just before it arrived. What lies between two processes' spans (the way there,
-the wait in the server's queue, the way back) becomes spans of its own.
+several whose time encloses the other's, the one that was sent just before it arrived. What lies
+between two processes' spans (the way there, the wait in the server's queue, the way back) becomes
+spans of its own.
 Called by: trace, otel. Calls: record (Span).
 """
 

@@ -23,6 +23,7 @@ from libvirtcore.drivers.qemu import (
     command_disks,
     command_net,
     images,
+    ownership,
 )
 from libvirtcore.drivers.qemu.attach_replay import Replay
 from libvirtcore.drivers.qemu.base import (
@@ -33,6 +34,7 @@ from libvirtcore.drivers.qemu.base import (
     replace_config,
     save_live,
 )
+from libvirtcore.drivers.qemu.block_calls import qdev
 from libvirtcore.drivers.qemu.command_line import Line
 from libvirtcore.drivers.qemu.command_secrets import KEY_FILE
 from libvirtcore.drivers.qemu.defaults_attached import add_device
@@ -132,6 +134,7 @@ def attach_live(guest: Guest, device: Any) -> None:
     caps = guest.host.capabilities(live)
     if kind == "disks":
         images.complete_chain(device)
+        ownership.take_disk(guest.host, guest.name, device)
     add_device(trial, device, caps, running=True)
     implied = [each for each in _news(live, trial, "controllers") if each is not device]
     _check_implied(live, implied)
@@ -289,7 +292,7 @@ def _after(guest: Guest, kind: str, device: Any) -> None:
     if kind == "disks":
         limits = command_disks.throttle(device)
         if limits is not None:
-            guest.monitor().command("block_set_io_throttle", limits)
+            guest.monitor().command("block_set_io_throttle", limits | {"id": qdev(device)})
     elif kind == "interfaces" and getattr(device.link, "state", None) == "down":
         guest.monitor().command("set_link", {"name": alias_of(device), "up": False})
 

@@ -40,6 +40,14 @@ _LENGTHS = tuple(f"{name}_length" for name in _LIMITS[6:])
 _TUNE_NAMES = (*_LIMITS, "size_iops_sec", "group_name", *_LENGTHS)
 _QEMU_WAYS = {"total": "", "read": "_rd", "write": "_wr"}
 
+_PERF = (
+    "cmt", "mbmt", "mbml", "cpu_cycles", "instructions", "cache_references", "cache_misses",
+    "branch_instructions", "branch_misses", "bus_cycles", "stalled_cycles_frontend",
+    "stalled_cycles_backend", "ref_cpu_cycles", "cpu_clock", "task_clock", "page_faults",
+    "context_switches", "cpu_migrations", "page_faults_min", "page_faults_maj",
+    "alignment_faults", "emulation_faults",
+)  # fmt: skip
+
 
 def _invalid(detail: str) -> VirError:
     return report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_QEMU, detail)
@@ -182,8 +190,8 @@ class BlockCalls(Calls):
                 tune = _merged(there.iotune, given)
                 trial = there.copy()
                 trial.iotune = tune
-                limits = throttle(trial) or {"id": alias_of(there), **_NO_LIMITS}
-                guest.monitor().command("block_set_io_throttle", limits)
+                limits = throttle(trial) or _NO_LIMITS
+                guest.monitor().command("block_set_io_throttle", limits | {"id": qdev(there)})
                 with guest.lock:
                     there.iotune = tune
                 save_live(guest)
@@ -214,7 +222,13 @@ class BlockCalls(Calls):
                 except OSError as fault:
                     raise system_error(fault, f"cannot get CPU affinity of {thread}") from None
                 found.append((int(number), bitmap(allowed, cpus)))
-        return found, len(found)
+        return sorted(found), len(found)
+
+    def domain_get_perf_events(self, dom: DomainHandle, flags: int) -> list[tuple[str, int, Any]]:
+        known = LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY
+        check_flags("qemuDomainGetPerfEvents", flags, known)
+        one_model(self.host.find(dom), flags & (LIVE | CONFIG))
+        return [(name, c.VIR_TYPED_PARAM_BOOLEAN, False) for name in _PERF]  # none can be enabled
 
     def domain_get_launch_security_info(
         self, dom: DomainHandle, flags: int
@@ -222,6 +236,14 @@ class BlockCalls(Calls):
         check_flags("qemuDomainGetLaunchSecurityInfo", flags, c.VIR_TYPED_PARAM_STRING_OKAY)
         self.host.find(dom)
         return []  # no guest of ours is encrypted by its CPU
+
+
+def qdev(disk: Any) -> str:
+    """What QEMU's commands call a disk's device: with virtio, the part that has the image."""
+    alias = alias_of(disk) or ""
+    if disk.target.bus == "virtio":
+        return f"/machine/peripheral/{alias}/virtio-backend"
+    return alias
 
 
 _NO_LIMITS = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}

@@ -191,6 +191,8 @@ def _screen(guest: Guest, number: int) -> tuple[str | None, int]:
     videos: list[Any] = [
         video for video in guest.model().devices.videos if _model(video) is not None
     ]
+    if not videos:
+        raise invalid("no screens to take screenshot from")
     left = number
     for place, video in enumerate(videos):
         heads = int(getattr(video.model, "heads", None) or 1)

@@ -151,9 +151,9 @@ class Guest:
             self.tell(c.VIR_DOMAIN_EVENT_RESUMED, detail)
             return True
 
-    def tell(self, event: int, detail: int) -> None:
-        """Tell subscribers of a turn in its life."""
-        self.host.tell(self, c.VIR_DOMAIN_EVENT_ID_LIFECYCLE, (event, detail))
+    def tell(self, event: int, detail: int, number: int | None = None) -> None:
+        """Tell subscribers of a turn in its life; `number` is what it was, if that has changed."""
+        self.host.tell(self, c.VIR_DOMAIN_EVENT_ID_LIFECYCLE, (event, detail), number)
 
 
 def no_domain(uuid: bytes, name: str) -> VirError:

@@ -246,21 +246,31 @@ class Host:
             else:
                 self._subscribers.pop(conn, None)
 
-    def tell(self, guest: Guest, event: int, args: tuple[Any, ...]) -> None:
+    def tell(
+        self, guest: Guest, event: int, args: tuple[Any, ...], number: int | None = None
+    ) -> None:
         """Queue an event of a guest for every subscribed connection; never waits."""
-        self._queue(guest, DOMAIN, event, args)
+        self._queue(guest, DOMAIN, event, args, number)
 
     def tell_monitor(self, guest: Guest, args: tuple[Any, ...]) -> None:
         """Queue an event of QEMU as it came."""
         self._queue(guest, QEMU_MONITOR, 0, args)
 
-    def _queue(self, guest: Guest, family: str, event: int, args: tuple[Any, ...]) -> None:
+    def _queue(
+        self,
+        guest: Guest,
+        family: str,
+        event: int,
+        args: tuple[Any, ...],
+        number: int | None = None,
+    ) -> None:
         if not self._subscribers:
             return
         with self.lock:
             subscribers = list(self._subscribers)
+        number = guest.id if number is None else number
         for conn in subscribers:
-            subject = DomainHandle(conn, guest.name, guest.uuid, guest.id)
+            subject = DomainHandle(conn, guest.name, guest.uuid, number)
             event_state(conn).queue(family, event, subject, args)
 
 

@@ -35,6 +35,27 @@ def host_uuid() -> str:
             continue
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname()))
 
+# Which snapshots and checkpoints to list.
+_SNAPSHOTS = (
+    c.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_LEAVES
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_NO_LEAVES
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_METADATA
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_NO_METADATA
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_INACTIVE
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_ACTIVE
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_DISK_ONLY
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_INTERNAL
+    | c.VIR_DOMAIN_SNAPSHOT_LIST_EXTERNAL
+)
+_CHECKPOINTS = (
+    c.VIR_DOMAIN_CHECKPOINT_LIST_ROOTS
+    | c.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL
+    | c.VIR_DOMAIN_CHECKPOINT_LIST_LEAVES
+    | c.VIR_DOMAIN_CHECKPOINT_LIST_NO_LEAVES
+)
+
 
 class HostCalls(NodeCalls, Calls):
     """The calls about the connection."""
@@ -107,16 +128,19 @@ class HostCalls(NodeCalls, Calls):
     # --- what this driver has none of yet, so that lists of it are empty --------------------------
 
     def domain_snapshot_num(self, dom: DomainHandle, flags: int) -> int:
+        check_flags("qemuDomainSnapshotNum", flags, _SNAPSHOTS)
         self.host.find(dom)
         return 0
 
     def domain_snapshot_list_names(self, dom: DomainHandle, maxnames: int, flags: int) -> list[str]:
+        check_flags("qemuDomainSnapshotListNames", flags, _SNAPSHOTS)
         self.host.find(dom)
         return []
 
     def domain_list_all_snapshots(
         self, dom: DomainHandle, need_results: int, flags: int
     ) -> tuple[list[DomainSnapshotHandle], int]:
+        check_flags("qemuDomainListAllSnapshots", flags, _SNAPSHOTS)
         self.host.find(dom)
         return [], 0
 
@@ -128,5 +152,6 @@ class HostCalls(NodeCalls, Calls):
     def domain_list_all_checkpoints(
         self, dom: DomainHandle, need_results: int, flags: int
     ) -> tuple[list[DomainCheckpointHandle], int]:
+        check_flags("qemuDomainListAllCheckpoints", flags, _CHECKPOINTS)
         self.host.find(dom)
         return [], 0

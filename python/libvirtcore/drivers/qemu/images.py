@@ -168,10 +168,9 @@ def _check(path: str, above: str | None) -> None:
 
 
 def _inaccessible(fault: OSError, path: str, above: str | None) -> VirError:
-    who = f"(as uid:{os.geteuid()}, gid:{os.getegid()})"
     if above is None:
-        return system_error(fault, f"Cannot access storage file '{path}' {who}", c.VIR_FROM_STORAGE)
-    what = f"Cannot access backing file '{path}' of storage file '{above}' {who}"
+        return system_error(fault, f"Cannot access storage file '{path}'", c.VIR_FROM_STORAGE)
+    what = f"Cannot access backing file '{path}' of storage file '{above}'"
     return system_error(fault, what, c.VIR_FROM_STORAGE)
 
 

@@ -241,10 +241,6 @@ class InfoCalls(Calls):
         self.host.find(dom)
         return [], 0
 
-    def domain_get_scheduler_type(self, dom: DomainHandle) -> tuple[str, int]:
-        self.host.find(dom)
-        return ("posix", 0)
-
     def domain_get_messages(self, dom: DomainHandle, flags: int) -> list[str]:
         check_flags(
             "qemuDomainGetMessages",

@@ -166,7 +166,7 @@ class LifecycleCalls(Calls):
 
     def domain_shutdown_flags(self, dom: DomainHandle, flags: int) -> None:
         check_flags("qemuDomainShutdownFlags", flags, _SHUTDOWN)
-        if self.host.find(dom).state not in (c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_PAUSED):
+        if self.host.find(dom).state != c.VIR_DOMAIN_RUNNING:  # a paused one would not hear it
             raise not_running(c.VIR_FROM_QEMU)
         with self._running(dom, "DomainShutdownFlags") as guest:
             if self._ask_agent(guest, flags, _SHUTDOWN, "powerdown"):

@@ -11,7 +11,7 @@ import os
 import time
 from typing import Any
 
-from libvirtcore.drivers.qemu import command, command_storage, images
+from libvirtcore.drivers.qemu import command, command_storage, images, ownership
 from libvirtcore.drivers.qemu.attach_replay import Replay
 from libvirtcore.drivers.qemu.base import save_live
 from libvirtcore.drivers.qemu.command_secrets import KEY_FILE
@@ -22,6 +22,7 @@ from libvirtcore.drivers.qemu.unplug import clear, image_leavings
 from libvirtcore.errors import VirError
 from libvirtcore.qmp import QMPError
 
+_TRIES = 5  # to open a drive that the guest closes again
 _TRAY_SECONDS = 3.0  # for a guest that has locked its drive and is asked to open it
 
 
@@ -39,6 +40,7 @@ def change_medium(guest: Guest, disk: Any, wanted: Any, *, force: bool) -> None:
     node = None
     if fill:
         images.complete_chain(wanted)
+        ownership.take_disk(guest.host, guest.name, wanted)
         node = _prepare(guest, disk, wanted, replay)
     tray = disk.device == "cdrom"
     try:
@@ -46,10 +48,11 @@ def change_medium(guest: Guest, disk: Any, wanted: Any, *, force: bool) -> None:
             _open_tray(guest, name, force)
         old = _node(disk) if full else None
         if full or _loaded(guest, name):
-            monitor.command("blockdev-remove-medium", {"id": name})
+            _with_open_tray(guest, name, "blockdev-remove-medium", {"id": name}, tray, force)
         if node is not None:
+            words = {"id": name, "node-name": node}
             try:
-                monitor.command("blockdev-insert-medium", {"id": name, "node-name": node})
+                _with_open_tray(guest, name, "blockdev-insert-medium", words, tray, force)
             except VirError:
                 _restore(guest, name, old, tray)
                 raise
@@ -118,10 +121,27 @@ def _open_tray(guest: Guest, name: str, force: bool) -> None:
             return
         except QMPError as refused:
             if "is locked" not in refused.desc or time.monotonic() > end:
-                raise internal(
-                    f"unable to execute QEMU command 'blockdev-open-tray': {refused.desc}"
-                ) from None
+                raise _refused("blockdev-open-tray", refused) from None
         time.sleep(0.1)
+
+
+def _with_open_tray(
+    guest: Guest, name: str, command: str, words: dict[str, Any], tray: bool, force: bool
+) -> None:
+    """Run a command that needs the drive open; a guest may close it between. Raises: VirError."""
+    for _ in range(_TRIES):
+        try:
+            guest.monitor().execute(command, words)
+            return
+        except QMPError as refused:
+            if not tray or "not open" not in refused.desc:
+                raise _refused(command, refused) from None
+        _open_tray(guest, name, force)
+    guest.monitor().command(command, words)
+
+
+def _refused(command: str, refused: QMPError) -> VirError:
+    return internal(f"unable to execute QEMU command '{command}': {refused.desc}")
 
 
 def _loaded(guest: Guest, name: str) -> bool:

@@ -95,6 +95,35 @@ class NodeCalls:
         text = _read(_NODES / f"node{number}" / "meminfo")
         return _meminfo(text or _read(Path("/proc/meminfo")))
 
+    def node_get_free_pages(
+        self, pages: list[int], startCell: int, maxCells: int, flags: int
+    ) -> list[int]:
+        """Free pages of each size (KiB), cell by cell."""
+        check_flags("qemuNodeGetFreePages", flags, 0)
+        cells = [node.id for node in machine.nodes()]
+        if not startCell <= max(cells, default=0):
+            raise report(
+                c.VIR_ERR_INTERNAL_ERROR,
+                c.VIR_FROM_NONE,
+                f"start cell {startCell} out of range (0-{max(cells, default=0)})",
+            )
+        wanted = [cell for cell in cells if cell >= startCell][: max(0, maxCells)]
+        return [self._free_pages(cell, size) for cell in wanted for size in pages]
+
+    def _free_pages(self, cell: int, size: int) -> int:
+        if size == os.sysconf("SC_PAGE_SIZE") >> 10:
+            return self._cell(cell).get("MemFree", 0) // size
+        text = _read(
+            _NODES / f"node{cell}" / "hugepages" / f"hugepages-{size}kB" / "free_hugepages"
+        )
+        if not text.strip().isdigit():
+            raise report(
+                c.VIR_ERR_OPERATION_FAILED,
+                c.VIR_FROM_NONE,
+                f"page size {size} is not available on node {cell}",
+            )
+        return int(text)
+
     def node_get_cpu_map(
         self, need_map: int, need_online: int, flags: int
     ) -> tuple[bytes, int, int]:

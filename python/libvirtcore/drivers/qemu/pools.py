@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import uuid as uuidlib
 
+from libvirtcore.drivers.qemu.guest import check_flags
 from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import StoragePoolHandle, StorageVolHandle
+
+_FILTERS = 0xFFFFF  # whatever libvirt knows to ask for: state, autostart, and each kind of pool
 
 
 class PoolCalls:
@@ -33,6 +36,7 @@ class PoolCalls:
     def connect_list_all_storage_pools(
         self, need_results: int, flags: int
     ) -> tuple[list[StoragePoolHandle], int]:
+        check_flags("storageConnectListAllStoragePools", flags, _FILTERS)
         return [], 0
 
     def storage_pool_lookup_by_name(self, name: str) -> StoragePoolHandle:

@@ -11,6 +11,7 @@ Never: ends a guest before its file is whole and on the disk.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from libvirtcore.conf import PARSE_INACTIVE, Domain
 from libvirtcore.drivers.qemu import documents, files, save_file, transfer
@@ -35,6 +36,9 @@ from libvirtcore.errors import VirError, report
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import DomainHandle
 from libvirtcore.log import WARNING, log
+
+if TYPE_CHECKING:
+    from libvirtcore.drivers.qemu.host import Host
 
 _SAVE = c.VIR_DOMAIN_SAVE_BYPASS_CACHE | c.VIR_DOMAIN_SAVE_RUNNING | c.VIR_DOMAIN_SAVE_PAUSED
 _RESTORE = _SAVE | c.VIR_DOMAIN_SAVE_RESET_NVRAM
@@ -102,6 +106,7 @@ class SaveCalls(Calls):
 
     def _restore(self, path: str, dxml: str | None, flags: int) -> None:
         host = self.host
+        reset = bool(flags & c.VIR_DOMAIN_SAVE_RESET_NVRAM)
         fd, header = save_file.open_saved(path)
         try:
             model = self._restored_model(header, dxml)
@@ -118,7 +123,7 @@ class SaveCalls(Calls):
                         f"domain '{guest.name}' is already active",
                     )
                 try:
-                    wake(guest, model, fd, _wants_paused(header, flags), Wish())
+                    wake(guest, model, fd, _wants_paused(header, flags), Wish(reset_nvram=reset))
                 except BaseException:
                     with guest.lock:
                         if not guest.persistent and not guest.active:

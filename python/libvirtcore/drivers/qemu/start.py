@@ -89,6 +89,8 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
         except OSError as fault:
             raise system_error(fault, f"Cannot start {command.argv[0]}") from None
         run = Run(starting.process, None, folder, owner=wish.owner, mortal=wish.mortal)
+        if host.privileged and (host.account is None or 0 in host.account[:2]):
+            run.tainted.add("running with undesirable elevated privileges")
         with guest.lock:
             guest.live, guest.run, guest.id = live, run, number
             guest.set_state(c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_STARTING_UP)

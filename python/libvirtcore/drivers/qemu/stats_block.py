@@ -324,4 +324,6 @@ def _block_info(guest: Guest, image: Image) -> files.Sizes:
     if size is None:
         return local or files.Sizes(0, 0, 0)
     physical = local.physical if local is not None else size.physical
-    return files.Sizes(size.capacity, size.allocation or size.physical, physical)
+    # In a file that grows, what it takes on the host counts; on a device, how far it is written.
+    used = size.allocation if image.kind == "block" else size.physical
+    return files.Sizes(size.capacity, used, physical)

@@ -218,6 +218,8 @@ def _iothread(question: Question, run: Run | None, found: list[Triple]) -> None:
     if answer is None and live.iothreads:
         return
     threads = [one for one in answer or () if isinstance(one, dict)]
+    if not threads:
+        return
     found.append(("iothread.count", UINT, len(threads)))
     for one in threads:
         number = str(one.get("id")).removeprefix("iothread")

@@ -105,13 +105,11 @@ def finalise(guest: Guest, run: Run, reason: int, detail: int, *, by_itself: boo
     with guest.lock:
         if guest.run is not run:
             return False
-        if by_itself:
-            guest.tell(c.VIR_DOMAIN_EVENT_STOPPED, detail)
+        number = guest.id if by_itself else -1
         discard(guest, run, reason)
-        if not by_itself:
-            guest.tell(c.VIR_DOMAIN_EVENT_STOPPED, detail)
         if not guest.persistent:
             guest.host.remove(guest)
+        guest.tell(c.VIR_DOMAIN_EVENT_STOPPED, detail, number)
     return True
 
 

@@ -19,6 +19,7 @@ from libvirtcore.drivers.qemu.base import (
     replace_config,
     save_live,
 )
+from libvirtcore.drivers.qemu.block_calls import qdev
 from libvirtcore.drivers.qemu.detach import find_interface, missing, parse_meant
 from libvirtcore.drivers.qemu.devices import alias_of
 from libvirtcore.drivers.qemu.guest import Guest, check_flags, internal
@@ -130,7 +131,7 @@ def _disk(guest: Guest, disk: Any, wanted: Any, force: bool) -> None:
         wanted.alias = disk.alias
         limits = throttle(wanted)
         if limits is not None:
-            guest.monitor().command("block_set_io_throttle", limits)
+            guest.monitor().command("block_set_io_throttle", limits | {"id": qdev(disk)})
             with guest.lock:
                 disk.iotune = wanted.iotune
             save_live(guest)
