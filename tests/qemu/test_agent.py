@@ -195,5 +195,6 @@ def test_hostile_answers(dom: Any, agent: FakeAgent, nonsense: Any) -> None:
 
 def test_shutdown_by_the_agent(dom: Any, agent: FakeAgent) -> None:
     agent.answers["guest-shutdown"] = {}
+    dom.resume()  # a paused guest cannot be asked
     dom.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
     assert agent.asked == [("guest-shutdown", {"mode": "powerdown"})]

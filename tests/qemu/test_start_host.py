@@ -29,7 +29,7 @@ def start(conn: Any, devices: str = "", extra: str = "", **more: str) -> Element
 def refusal(conn: Any, devices: str = "", extra: str = "") -> tuple[int, str]:
     with pytest.raises(libvirt.libvirtError) as caught:
         start(conn, devices, extra)
-    return caught.value.get_error_code(), caught.value.get_error_message()
+    return caught.value.get_error_code() or 0, caught.value.get_error_message() or ""
 
 
 def log_of(root: Path) -> str:

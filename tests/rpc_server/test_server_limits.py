@@ -114,7 +114,7 @@ def test_anonymous_client_is_dropped_in_time_when_it_was_accepted_late(make_toy:
     toy.until(lambda: toy.closed, timeout=4)
     assert list(toy.closed.values()) == ["not authenticated in time"]
     peer.close()
-    del toy.server.accept_client  # type: ignore[attr-defined]
+    del toy.server.accept_client
 
 
 @pytest.mark.slow

@@ -150,7 +150,7 @@ class BlockCalls(Calls):
         )
         with self._job(dom, "DomainGetBlockIoTune", QUERY) as guest:
             model = one_model(guest, flags & (LIVE | CONFIG))
-            if nparams == 0:
+            if nparams == 0 or not disk:  # only the number is asked for
                 return [], len(_TUNE_NAMES)
             found = _disk(model, disk or "")
             if model is guest.live:

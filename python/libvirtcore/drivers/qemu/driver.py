@@ -38,8 +38,8 @@ from libvirtcore.drivers.qemu.pools import PoolCalls
 from libvirtcore.drivers.qemu.save import SaveCalls
 from libvirtcore.drivers.qemu.stats import StatsCalls
 from libvirtcore.drivers.qemu.stats_block import BlockStatsCalls
-from libvirtcore.drivers.qemu.update import UpdateCalls
 from libvirtcore.drivers.qemu.tune_calls import TuneCalls
+from libvirtcore.drivers.qemu.update import UpdateCalls
 from libvirtcore.drivers.qemu.vcpus import VcpuCalls
 from libvirtcore.errors import VirError, report
 from libvirtcore.events.families import DOMAIN, QEMU_MONITOR

@@ -35,6 +35,7 @@ def host_uuid() -> str:
             continue
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname()))
 
+
 # Which snapshots and checkpoints to list.
 _SNAPSHOTS = (
     c.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS

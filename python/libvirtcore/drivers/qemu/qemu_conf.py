@@ -157,6 +157,7 @@ INEFFECTIVE = {
     "spice_tls_x509_cert_dir": "SPICE has no TLS here",
     "spice_sasl_dir": "SPICE has no SASL here",
     "security_default_confined": "no security driver is built",
+    "cgroup_controllers": "guests are not limited by cgroups",
     "cgroup_device_acl": "devices are not limited by cgroups",
     "keepalive_interval": "guests are not migrated",
     "keepalive_count": "guests are not migrated",
