@@ -150,10 +150,13 @@ class BlockCalls(Calls):
         )
         with self._job(dom, "DomainGetBlockIoTune", QUERY) as guest:
             model = one_model(guest, flags & (LIVE | CONFIG))
-            if nparams == 0 or not disk:  # only the number is asked for
+            if nparams == 0:
                 return [], len(_TUNE_NAMES)
-            found = _disk(model, disk or "")
-            if model is guest.live:
+            values: dict[str, Any] = {}
+            found = _disk(model, disk) if disk else None  # without one the number is asked for
+            if found is None:
+                pass
+            elif model is guest.live:
                 values = _tune_in_qemu(guest, found)
             else:
                 tune = found.iotune
