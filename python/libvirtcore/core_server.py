@@ -354,7 +354,7 @@ class Server:
         return _sent(done, err)
 
     def starved(self, timeout: float | None = None) -> bool:
-        """Wait until calls wait and every normal worker is busy: time for one thread more.
+        """Wait until every normal worker has been busy for a while: time for one thread more.
 
         False after the timeout, or when the server stops.
         """

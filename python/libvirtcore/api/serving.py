@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class received:  # used in a with statement, where lower case reads better
-    """The descriptors that came with a call; what the handler leaves open is closed."""
+    """The descriptors that came with a call, open while it is served; a handler keeps copies."""
 
     __slots__ = ("fds",)
 
