@@ -15,7 +15,6 @@ IN_PROCESS_LATER: dict[str, str] = {
     "testDomainSchedParams": _DEVICES,
     "testScreenshot": _DEVICES,
     "testCheckpointCreate": _OBJECTS,
-    "testSecurityLabel": _DEVICES,
     "testSchedulerParametersReturnsDict": _DEVICES,
     "testSchedulerParametersRoundTrip": _DEVICES,
     "testSchedulerType": _DEVICES,
