@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -39,7 +40,10 @@ def grows(turn: Callable[[int], None], turns: int) -> int:
     before = resident(), len(open_descriptors())
     for number in range(turns // 2):
         turn(number)
-    assert len(open_descriptors()) == before[1]
+    until = time.monotonic() + 5  # the server closes a peer a moment after telling of it
+    while len(open_descriptors()) > before[1] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(open_descriptors()) <= before[1]
     return resident() - before[0]
 
 
