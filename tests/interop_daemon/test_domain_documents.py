@@ -15,6 +15,7 @@ import pytest
 from libvirtcore.conf import FORMAT_INACTIVE, FORMAT_SECURE, PARSE_INACTIVE, Domain
 from libvirtcore.drivers.qemu.aliases import assign_aliases
 from libvirtcore.drivers.qemu.defaults import complete
+from tests.conftest import lacking
 from tests.interop import domxml
 from tests.interop.daemon import missing
 from tests.interop_daemon.document_differences import DIFFERENCES
@@ -87,9 +88,8 @@ def test_aliases_are_unique_and_known_to_qemu() -> None:
 
 @pytest.mark.interop
 def test_records_are_what_the_real_daemon_says() -> None:
-    lacking = missing()
-    if lacking:
-        pytest.skip(f"missing: {', '.join(lacking)}")
+    if absent := missing():
+        lacking(*absent)
     arm = os.environ.get("AARCH64_QEMU") or shutil.which("qemu-system-aarch64")
     wanted = [name for name in NAMES if arm or "aarch64" not in domxml.document(name)]
     if not os.path.exists("/dev/kvm"):

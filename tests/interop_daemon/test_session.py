@@ -130,8 +130,9 @@ def user() -> Iterator[User]:
     shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
 def test_a_guest_runs_on_a_daemon_that_came_on_demand(user: User) -> None:
+    if shutil.which(QEMU) is None:
+        lacking(QEMU)
     assert user.processes("libvirtd") == []
     xml = domain_xml()
     said = user.run(

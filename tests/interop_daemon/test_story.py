@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import libvirt
+from tests.conftest import lacking
 from tests.interop import guest
 from tests.interop.daemon import missing
 from tests.ours_daemon import OurDaemon
@@ -33,8 +34,7 @@ pytestmark = [pytest.mark.interop]
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OurDaemon]:
     """Our daemon with a trace, and the guest on it, paused."""
     if lacks := missing():
-        assert "CI" not in os.environ, f"CI needs {', '.join(lacks)}"
-        pytest.skip(f"needs {', '.join(lacks)}")
+        lacking(*lacks)
     folder = tmp_path_factory.mktemp("story")
     guest.install_images(folder)
     with OurDaemon(tcp=True, environment={"LIBVIRTCORE_TRACE": str(folder / "d.jsonl")}) as ours:

@@ -18,16 +18,16 @@ from typing import Any
 import pytest
 
 import libvirt
+from tests.conftest import lacking
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 UUID = "aaba00b2-e2cf-4354-b81f-82e7e3eb775e"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.fixture(autouse=True)
+def qemu_is_installed() -> None:
     if shutil.which(QEMU) is None:
-        for item in items:
-            if Path(str(item.fspath)).parent == Path(__file__).parent:
-                item.add_marker(pytest.mark.skip(reason=f"{QEMU} is not installed"))
+        lacking("qemu-system-x86_64")
 
 
 def domain_xml(

@@ -21,6 +21,7 @@ import libvirt
 from libvirtcore.conf_file import parse
 from libvirtcore.drivers.qemu import qemu_conf
 from libvirtcore.errors import VirError
+from tests.conftest import lacking
 from tests.ours_daemon import REPOSITORY
 from tests.qemu.conftest import domain_xml, pid_of, processes, wait_for
 
@@ -34,7 +35,7 @@ def account() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    pytest.skip("no account to run QEMU as")
+    lacking("an account to run QEMU as")
 
 
 @pytest.fixture
@@ -260,7 +261,7 @@ def test_too_many_waiting_calls_are_refused(conn: Any, root: Path) -> None:
 
 def test_passt_lives_as_long_as_its_guest(conn: Any, root: Path) -> None:
     if shutil.which("passt") is None:
-        pytest.skip("passt is not installed")
+        lacking("passt")
     card = "<interface type='user'><backend type='passt'/><model type='virtio'/></interface>"
 
     def servers() -> set[str]:

@@ -14,6 +14,7 @@ import pytest
 
 import libvirt
 from libvirtcore.drivers.qemu import displays, helpers, resources_files
+from tests.conftest import lacking
 from tests.qemu.conftest import domain_xml
 
 PAUSED = libvirt.VIR_DOMAIN_START_PAUSED
@@ -147,8 +148,9 @@ def test_a_named_pipe_without_reader_does_not_hang(tmp_path: Path) -> None:
 # --- firmware -------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not OVMF.exists(), reason=f"{OVMF} is missing")
 def test_variables_of_firmware_are_below_the_root(conn: Any, root: Path) -> None:
+    if not OVMF.exists():
+        lacking("ovmf")
     text = domain_xml(extra="<features><acpi/></features>", machine="q35").replace(
         "<os>", "<os firmware='efi'>"
     )
