@@ -108,6 +108,7 @@ def test_threads_all_learn_that_the_connection_broke(pair: Pair) -> None:
     ]
     for _ in range(4):
         peer.call()
+    time.sleep(0.3)  # the other two wait for room, too; who comes later is told otherwise
     peer.close()
     for each in asking:
         each.join()

@@ -4,7 +4,7 @@
 A `Daemon` is one machine with both programs running. `uri(driver, transport)` gives the URI that
 reaches it from inside its network (all clients of the suite run there, see `Daemon.client`), and
 `socket` the path of its UNIX socket, which also works from outside.
-Called by: the fixtures of conftest.py, play.py, tools/demo.
+Called by: the fixtures of conftest.py, play.py, tests.interop_daemon, benchmarks.
 Calls: machine.py, certificates.py.
 Never: reads or writes the system's own libvirt.
 """
