@@ -157,7 +157,7 @@ def test_ssh_falls_back_to_netcat(
     for tool in ("sh",):
         (tmp_path / tool).symlink_to(f"/bin/{tool}")
     script(far_end / "nc", '#!/bin/sh\necho "nc $*" >&2\n')
-    with pytest.raises(VirError, match=r"(recv data|reading data): nc -U .*/libvirt-sock"):
+    with pytest.raises(VirError, match=r"(recv|write|reading) data: nc -U .*/libvirt-sock"):
         _open("qemu+ssh://h/system")
 
 
