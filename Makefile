@@ -6,7 +6,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CORE := build/core.stamp
-TESTS ?= tests
+TESTS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test quick lint types generate asan fuzz bench wheels check-wheels clean
@@ -20,10 +20,10 @@ demo: $(CORE) ## resume a guest and print its memory statistics
 	$(PY) tools/demo
 
 test: $(CORE) ## all tests; TESTS=tests/core for a part
-	$(PY) -m pytest --timeout=600 $(TESTS)
+	tools/test $(abspath $(PY)) $(TESTS)
 
 quick: $(CORE) ## the tests that need neither a daemon nor patience
-	$(PY) -m pytest --timeout=120 -q -m "not slow and not interop" $(TESTS)
+	$(PY) -m pytest --timeout=120 -q -m "not slow and not interop" $(or $(TESTS),tests)
 
 lint: $(READY) ## style of Python and C, staleness of generated files
 	$(PY) -m ruff check .
