@@ -238,11 +238,12 @@ void lvc_qmp_slot_abandon(lvc_qmp_slot *slot);
 
 int64_t lvc_qmp_greet(lvc_qmp_slot *slot, int64_t timeout_ms);
 
-/* text: a command up to where its id goes, `{"execute":"cont"`. fds are copied. */
+/* text: a command up to where its id goes, `{"execute":"cont"`. fds are copied. One that is executed,
+ * or submitted as a lone one, goes without an id when nothing else waits for an answer. */
 int64_t lvc_qmp_execute(lvc_qmp_slot *slot, const char *text, size_t len, const int *fds,
                         uint32_t nfds, int64_t timeout_ms);
 int64_t lvc_qmp_submit(lvc_qmp_slot *slot, const char *text, size_t len, const int *fds,
-                       uint32_t nfds); /* report->id */
+                       uint32_t nfds, int lone); /* report->id */
 /* timeout_ms 0: LVC_BLOCKED when no pump has read the answer. */
 int64_t lvc_qmp_wait(lvc_qmp_slot *slot, uint64_t id, int64_t timeout_ms);
 int64_t lvc_qmp_sync(lvc_qmp_slot *slot, uint64_t number, int64_t timeout_ms); /* agent */

@@ -133,6 +133,7 @@ struct lvc_qmp {
     struct lvc_buf greeting;
 
     uint64_t next_id;
+    uint64_t plain; /* the command whose answer comes without an id; 0: none */
     struct qmp_call *calls; /* oldest first */
     struct qmp_call *calls_last;
     uint32_t ncalls;

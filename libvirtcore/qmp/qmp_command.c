@@ -228,12 +228,14 @@ static int command_take(struct lvc_qmp_slot *slot, const char *text, size_t len,
     return 0;
 }
 
-/* Give it an id, send it. Lock held. */
-static int command_send(struct lvc_qmp_slot *slot, struct qmp_call *call)
+/* Number it and send it. Lock held. QEMU reads its monitor byte by byte, some microseconds for each:
+ * a command goes without its id when no other answer without one can come. */
+static int command_send(struct lvc_qmp_slot *slot, struct qmp_call *call, bool lone)
 {
     struct lvc_qmp *qmp = slot->qmp;
     lvc_error *err = &slot->report.error;
     char *tail = (char *)slot->out.data + slot->out.len;
+    bool plain = lone && !qmp->agent && qmp->calls == NULL && qmp->plain == 0;
     int n;
 
     if (qmp_check_open(qmp, err) < 0) {
@@ -244,12 +246,15 @@ static int command_send(struct lvc_qmp_slot *slot, struct qmp_call *call)
                              "%u commands wait for their answers already", qmp->ncalls);
     }
     call->id = qmp->next_id++;
-    n = qmp->agent ? snprintf(tail, 40, "}\n")
-                   : snprintf(tail, 40, ",\"id\":%" PRIu64 "}\r\n", call->id);
+    n = qmp->agent || plain ? snprintf(tail, 40, "}\n")
+                            : snprintf(tail, 40, ",\"id\":%" PRIu64 "}\n", call->id);
     slot->out.len += (size_t)n;
     slot->report.id = call->id;
     if (qmp_send(qmp, slot, call->id, err) < 0) {
         return -1;
+    }
+    if (plain) {
+        qmp->plain = call->id;
     }
     qmp_call_add(qmp, call);
     qmp->stats.commands++;
@@ -265,7 +270,7 @@ static int64_t command_run(struct lvc_qmp_slot *slot, const char *text, size_t l
     if (command_take(slot, text, len, fds, nfds) == 0) {
         qmp_lock(qmp);
         slot->own.owner = slot;
-        if (command_send(slot, &slot->own) == 0) {
+        if (command_send(slot, &slot->own, true) == 0) {
             slot->call = &slot->own;
             qmp_op_begin(slot, QMP_OP_REPLY, timeout_ms);
             outcome = op_run(slot, QMP_SLICE_MS);
@@ -298,7 +303,7 @@ int64_t lvc_qmp_sync(lvc_qmp_slot *slot, uint64_t number, int64_t timeout_ms)
 }
 
 int64_t lvc_qmp_submit(lvc_qmp_slot *slot, const char *text, size_t len, const int *fds,
-                       uint32_t nfds)
+                       uint32_t nfds, int lone)
 {
     struct lvc_qmp *qmp = slot->qmp;
     struct qmp_call *call = lvc_calloc(1, sizeof(*call));
@@ -310,7 +315,7 @@ int64_t lvc_qmp_submit(lvc_qmp_slot *slot, const char *text, size_t len, const i
     } else if (command_take(slot, text, len, fds, nfds) == 0) {
         call->submitted = true;
         qmp_lock(qmp);
-        if (command_send(slot, call) == 0) {
+        if (command_send(slot, call, lone != 0) == 0) {
             call = NULL;
             outcome = 0;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * qmp_dispatch.c: lines to their owners: answers to calls by id, events into a bounded queue.
+ * qmp_dispatch.c: lines to their owners: answers to calls, events into a bounded queue.
  * Called by: qmp_wait, after each read. Calls: qmp_frame, qmp_command's list of calls.
  * Never: waits, builds values.
  *
@@ -120,11 +120,18 @@ static bool dispatch_answer(struct lvc_qmp *qmp, const struct qmp_line *line)
             return false;
         }
     } else if (line->has_id == QMP_ID_NUMBER) {
-        if (line->id == 0 || line->id >= qmp->next_id) {
+        if (line->id == 0 || line->id >= qmp->next_id || line->id == qmp->plain) {
             return true;
         }
         call = qmp_call_find(qmp, line->id);
         if (call == NULL || call->answered) {
+            qmp->stats.late_replies++;
+            return false;
+        }
+    } else if (line->has_id == QMP_ID_NONE && qmp->plain != 0) {
+        call = qmp_call_find(qmp, qmp->plain);
+        qmp->plain = 0;
+        if (call == NULL) {
             qmp->stats.late_replies++;
             return false;
         }

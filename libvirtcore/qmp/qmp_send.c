@@ -55,6 +55,9 @@ void qmp_send_withdraw(struct lvc_qmp *qmp, uint64_t id)
             }
             qmp->unsent_bytes -= unsent->len;
             unsent_free(unsent);
+            if (qmp->plain == id) {
+                qmp->plain = 0;
+            }
             return;
         }
     }

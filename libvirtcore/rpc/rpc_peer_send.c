@@ -96,7 +96,7 @@ static int out_queue(struct rpc_peer *peer, const uint8_t *data, size_t len, con
         peer->unsent = out;
     }
     peer->unsent_last = out;
-    atomic_fetch_add_explicit(&peer->unsent_bytes, len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&peer->unsent_bytes, len + out->nfds, memory_order_relaxed);
     want_write(peer, true);
     return 0;
 }
@@ -190,6 +190,7 @@ static int out_send_rest(struct rpc_peer *peer, lvc_error *why)
         } else {
             (void)close(out->fds[out->sent_fds]);
             out->sent_fds++;
+            atomic_fetch_sub_explicit(&peer->unsent_bytes, 1, memory_order_relaxed);
         }
     }
     want_write(peer, false);

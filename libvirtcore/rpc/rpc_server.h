@@ -56,6 +56,11 @@
 /* It looks this many times in vain before it really sleeps. */
 #define RPC_QUIET_LOOKS 25
 
+/* Waking a processor takes longer than a call. After so many waits in a row that were shorter than
+ * this time, the leader looks for that time before it sleeps; after one that was not, it sleeps at once. */
+#define RPC_SPIN_US 100
+#define RPC_SPIN_AFTER 8
+
 /* Work that is taken without asking the system what else came. */
 #define RPC_TAKES_MAX 32
 
@@ -142,7 +147,7 @@ struct rpc_peer {
     bool pong_waits;
     struct rpc_out *unsent;
     struct rpc_out *unsent_last;
-    atomic_size_t unsent_bytes;
+    atomic_size_t unsent_bytes; /* with one for each descriptor */
 };
 
 struct rpc_listener {
@@ -217,6 +222,8 @@ struct lvc_server {
     int64_t eager_us; /* until then nobody is waited for */
     uint64_t departures;
     uint32_t takes; /* since the last poll */
+    uint32_t quick; /* polls in a row that did not wait long */
+    bool spins;     /* there is more than one processor */
     int64_t busy_since_ms; /* all normal workers; 0: not */
     pthread_cond_t starving;
     uint32_t starvers;

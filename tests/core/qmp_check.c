@@ -5,6 +5,7 @@
  * Called by: test_checks.py.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -106,8 +107,8 @@ static void session(void)
     }
     slot = lvc_qmp_slot_new(qmp);
     if (slot != NULL) {
-        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), &zero, 1));
-        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), NULL, 0));
+        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), &zero, 1, 0));
+        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), NULL, 0, 0));
         (void)finish(slot, lvc_qmp_greet(slot, 100));
         (void)finish(slot, lvc_qmp_execute(slot, COMMAND, strlen(COMMAND), NULL, 0, 100));
         (void)finish(slot, lvc_qmp_wait(slot, 1, 100));
@@ -141,6 +142,7 @@ static void check_torture(void)
 struct shared {
     lvc_qmp *qmp;
     int peer;
+    atomic_int number; /* of commands */
 };
 
 /* Answers every command, with an event in between. */
@@ -158,9 +160,12 @@ static void *peer_main(void *argument)
         len += (size_t)n;
         text[len] = '\0';
         while ((end = strchr(text, '\n')) != NULL) {
+            long n = strtol(strstr(text, "\"n\":") + 4, NULL, 10);
             const char *id = strstr(text, "\"id\":");
-            int size = snprintf(said, sizeof(said), EVENT "{\"return\": %ld, \"id\": %ld}\r\n",
-                                strtol(id + 5, NULL, 10), strtol(id + 5, NULL, 10));
+            int size = id != NULL && id < end
+                           ? snprintf(said, sizeof(said), EVENT "{\"return\": %ld, \"id\": %ld}\r\n", n,
+                                      strtol(id + 5, NULL, 10))
+                           : snprintf(said, sizeof(said), EVENT "{\"return\": %ld}\r\n", n);
 
             (void)send(shared->peer, said, (size_t)size, MSG_NOSIGNAL);
             len -= (size_t)(end + 1 - text);
@@ -172,21 +177,25 @@ static void *peer_main(void *argument)
 
 static void *caller_main(void *argument)
 {
-    const struct shared *shared = argument;
+    struct shared *shared = argument;
     lvc_qmp_slot *slot = lvc_qmp_slot_new(shared->qmp);
+    char command[sizeof(COMMAND) + 40];
     int64_t outcome;
     char text[32];
     size_t len;
 
     CHECK(slot != NULL);
     for (int i = 0; i < ROUNDS; i++) {
-        outcome = finish(slot, lvc_qmp_execute(slot, COMMAND, strlen(COMMAND), NULL, 0, 20000));
+        int number = atomic_fetch_add(&shared->number, 1);
+
+        (void)snprintf(command, sizeof(command), COMMAND ",\"arguments\":{\"n\":%d}", number);
+        outcome = finish(slot, lvc_qmp_execute(slot, command, strlen(command), NULL, 0, 20000));
         CHECK((outcome & (LVC_VALUE | LVC_FAILED)) == LVC_VALUE);
         len = (size_t)(outcome >> LVC_QMP_LENGTH_SHIFT);
         CHECK(len < sizeof(text));
         memcpy(text, lvc_qmp_slot_data(slot), len);
         text[len] = '\0';
-        CHECK(strtoull(text, NULL, 10) == lvc_qmp_slot_report(slot)->id);
+        CHECK(strtol(text, NULL, 10) == number);
     }
     lvc_qmp_slot_free(slot);
     return NULL;
@@ -226,6 +235,7 @@ static void check_threads(bool close_early)
 
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
     shared.peer = ends[1];
+    atomic_init(&shared.number, 0);
     shared.qmp = lvc_qmp_new(ends[0], 0, 10000, &err);
     CHECK(shared.qmp != NULL);
     CHECK(pthread_create(&peer, NULL, peer_main, &shared) == 0);

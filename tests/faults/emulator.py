@@ -58,8 +58,9 @@ def misbehave(mode: str, asker: socket.socket, said: bytes) -> None:
         for value in answers:
             asker.sendall(json.dumps(value).encode() + b"\r\n")
     elif mode == "types":  # the right answer to the right question, of the wrong type
-        for number in re.findall(rb'"id"\s*:\s*("[^"]*"|\d+)', said):
-            asker.sendall(b'{"return": [[{"a": null}], "b"], "id": ' + number + b"}\r\n")
+        numbers = re.findall(rb'"id"\s*:\s*("[^"]*"|\d+)', said)
+        for number in [b', "id": ' + number for number in numbers] or [b""]:
+            asker.sendall(b'{"return": [[{"a": null}], "b"]' + number + b"}\r\n")
     elif mode == "storm":
         event = {"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}
         line = json.dumps(event).encode() + b"\r\n"

@@ -59,9 +59,9 @@ static void session(int fd, uint32_t flags)
         } else {
             (void)finish(slot, lvc_qmp_sync(slot, 7, 1000));
         }
-        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), NULL, 0));
+        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), NULL, 0, 0));
         first = lvc_qmp_slot_report(slot)->id;
-        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), &zero, 1));
+        (void)finish(slot, lvc_qmp_submit(slot, COMMAND, strlen(COMMAND), &zero, 1, 0));
         second = lvc_qmp_slot_report(slot)->id;
         (void)finish(slot, lvc_qmp_execute(slot, COMMAND, strlen(COMMAND), NULL, 0, 1000));
         (void)finish(slot, lvc_qmp_wait(slot, second, 1000));

@@ -14,7 +14,11 @@ from tests.qmp.test_lines import LINES
 
 CORPUS = Path(__file__).parent / "corpus"
 
-WHOLE = GREETING + answer(1, {"a": [1, "ä"]}) + event("STOP", x=1) + answer(3) + answer(2, "b")
+FIRST, SECOND, THIRD = ({"id": number} for number in (1, 2, 3))
+WHOLE = (
+    GREETING + answer(FIRST, {"a": [1, "ä"]}) + event("STOP", x=1) + answer(THIRD)
+    + answer(SECOND, "b") + answer({}, "plain")
+)  # fmt: skip
 AGENT = b'junk\n\xff{"return": 7}\n{"return": {"a": 1}}\n{"error": {"class": "C", "desc": "d"}}\n'
 SESSIONS = {
     "whole_session": b"\0\0" + WHOLE,

@@ -64,8 +64,7 @@ def test_event_just_behind_an_answer_is_heard(peer: Peer, make: Make, heard: lis
 
     def script() -> None:
         for _ in range(rounds):
-            number = peer.hear()["id"]
-            peer.say(answer(number))
+            peer.say(answer(peer.hear()))
             until = time.perf_counter() + random.random() * 0.0002
             while time.perf_counter() < until:
                 pass

@@ -24,9 +24,18 @@ GREETING = (
 PATIENCE = 10.0
 
 
-def answer(number: Any, value: Any = None) -> bytes:
-    """A reply as QEMU spells it."""
-    return json.dumps({"return": {} if value is None else value, "id": number}).encode() + b"\r\n"
+def answer(said: Any, value: Any = None) -> bytes:
+    """The reply to a command as QEMU spells it: with its id if it has one."""
+    reply = {"return": {} if value is None else value}
+    if "id" in said:
+        reply["id"] = said["id"]
+    return json.dumps(reply).encode() + b"\r\n"
+
+
+def refusal(said: Any, class_: str, desc: str) -> bytes:
+    """The error that answers a command."""
+    number = {"id": said["id"]} if "id" in said else {}
+    return json.dumps({"error": {"class": class_, "desc": desc}} | number).encode() + b"\r\n"
 
 
 def event(name: str, **data: Any) -> bytes:
@@ -105,7 +114,7 @@ class Peer:
 
     def greet(self) -> None:
         self.say(GREETING)
-        self.say(answer(self.hear()["id"]))
+        self.say(answer(self.hear()))
 
     def client(self, **options: Any) -> qmp.Client:
         """A client that has negotiated."""
@@ -122,4 +131,4 @@ class Peer:
         """Answer every command with itself, until the end."""
         while True:
             said = self.hear()
-            self.say(answer(said["id"], {"did": said.get("execute") or said.get("exec-oob")}))
+            self.say(answer(said, {"did": said.get("execute") or said.get("exec-oob")}))

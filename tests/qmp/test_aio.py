@@ -15,7 +15,7 @@ import pytest
 from libvirtcore.errors import VirError
 from libvirtcore.generated.constants import VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_SYSTEM_ERROR
 from libvirtcore.qmp import QMPError, aio
-from tests.qmp.peer import GREETING, Peer, answer, event
+from tests.qmp.peer import GREETING, Peer, answer, event, refusal
 
 
 def play(peer: Peer, story: Callable[[aio.Client], Awaitable[Any]], echo: bool = True) -> Any:
@@ -51,8 +51,7 @@ def test_commands(peer: Peer) -> None:
 def test_refusal_and_end(peer: Peer) -> None:
     async def story(client: aio.Client) -> None:
         def script() -> None:
-            number = peer.hear()["id"]
-            peer.say(b'{"error": {"class": "C", "desc": "d"}, "id": %d}\n' % number)
+            peer.say(refusal(peer.hear(), "C", "d"))
             peer.hear()
             peer.hang_up()
 
@@ -81,7 +80,7 @@ def test_deadline_cancellation_and_late_answers(peer: Peer) -> None:
 
         def script() -> None:
             for _late in range(2):
-                peer.say(answer(peer.hear()["id"], "late"))
+                peer.say(answer(peer.hear(), "late"))
             peer.echo()
 
         peer.run(script)

@@ -55,25 +55,25 @@ count = 0
 for line in file:
     said = json.loads(line)
     count += 1
-    name, number = said["execute"], said["id"]
+    name, number = said["execute"], {{"id": said["id"]}} if "id" in said else {{}}
     if mode == "vanishes" and count > 3:
         sys.exit(3)
     if name == "qmp_capabilities":
-        say({{"return": {{}}, "id": number}})
+        say({{"return": {{}}}} | number)
     elif mode == "odd":
         if name == "query-version":
-            say({{"return": {{"qemu": {{"major": -1, "minor": "2", "micro": 1e9}}, "package": 7}},
-                 "id": number}})
+            say({{"return": {{"qemu": {{"major": -1, "minor": "2", "micro": 1e9}}, "package": 7}}}}
+                | number)
         else:
-            say({{"return": ODD[count % len(ODD)], "id": number}})
+            say({{"return": ODD[count % len(ODD)]}} | number)
     elif mode == "refuses":
-        say({{"error": {{"class": "CommandNotFound", "desc": name}}, "id": number}})
+        say({{"error": {{"class": "CommandNotFound", "desc": name}}}} | number)
     elif name == "query-version":
-        say({{"return": version, "id": number}})
+        say({{"return": version}} | number)
     elif name == "query-target":
-        say({{"return": {{"arch": "aarch64"}}, "id": number}})
+        say({{"return": {{"arch": "aarch64"}}}} | number)
     else:
-        say({{"error": {{"class": "CommandNotFound", "desc": name}}, "id": number}})
+        say({{"error": {{"class": "CommandNotFound", "desc": name}}}} | number)
 """
 
 

@@ -29,7 +29,7 @@ from libvirtcore.generated.constants import (
     VIR_FROM_QEMU,
 )
 from libvirtcore.qmp import QMPError
-from tests.qmp.peer import GREETING, Peer, answer, event
+from tests.qmp.peer import GREETING, Peer, answer, event, refusal
 
 # --- beginning ------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ def test_greeting_is_read_and_capabilities_negotiated(peer: Peer) -> None:
     def script() -> None:
         peer.say(GREETING)
         heard.append(peer.hear())
-        peer.say(answer(heard[0]["id"]))
+        peer.say(answer(heard[0]))
 
     peer.run(script)
     with qmp.connect(fd=peer.fd(), timeout=10) as client:
@@ -48,7 +48,7 @@ def test_greeting_is_read_and_capabilities_negotiated(peer: Peer) -> None:
         assert client.package == "test"
         assert client.capabilities == ("oob",)
         assert client.oob is False
-        assert heard == [{"execute": "qmp_capabilities", "id": 1}]
+        assert heard == [{"execute": "qmp_capabilities"}]
 
 
 def test_out_of_band_when_offered_and_asked(peer: Peer) -> None:
@@ -58,9 +58,9 @@ def test_out_of_band_when_offered_and_asked(peer: Peer) -> None:
         assert client.execute("migrate-pause", oob=True) == {"did": "migrate-pause"}
 
 
-def test_commands_end_with_cr_lf(peer: Peer, client: qmp.Client) -> None:
+def test_commands_end_with_their_id_and_a_line_feed(peer: Peer, client: qmp.Client) -> None:
     client.submit("cont")
-    assert peer.hear_raw() == b'{"execute":"cont","id":2}\r'
+    assert peer.hear_raw() == b'{"execute":"cont","id":2}'
 
 
 @pytest.mark.parametrize("said", [b"", b"login: "])
@@ -148,7 +148,8 @@ def test_values_and_arguments(peer: Peer, client: qmp.Client) -> None:
 def _reply(peer: Peer, value: Any) -> None:
     command = peer.hear()
     assert command["arguments"] == {"a": "ä\0\n", "b": [1, None]}
-    peer.say(json.dumps({"return": value, "id": command["id"]}).encode() + b"\n")
+    number = {"id": command["id"]} if "id" in command else {}
+    peer.say(json.dumps({"return": value} | number).encode() + b"\n")
 
 
 @pytest.mark.parametrize("arguments", [{"a": {1, 2}}, {"a": float("nan")}, [1], "x"])
@@ -160,10 +161,7 @@ def test_arguments_that_are_no_json(client: qmp.Client, arguments: Any) -> None:
 
 
 def test_refusal_is_qmp_error(peer: Peer, client: qmp.Client) -> None:
-    error = {"class": "DeviceNotFound", "desc": "Device 'x' not found"}
-    peer.run(
-        lambda: peer.say(json.dumps({"error": error, "id": peer.hear()["id"]}).encode(), b"\n")
-    )
+    peer.run(lambda: peer.say(refusal(peer.hear(), "DeviceNotFound", "Device 'x' not found")))
     with pytest.raises(QMPError) as caught:
         client.execute("eject", {"id": "x"})
     refused = caught.value
@@ -178,7 +176,7 @@ def test_answers_in_any_order(peer: Peer, client: qmp.Client) -> None:
     numbers = [client.submit(f"c{i}") for i in range(5)]
     heard = [peer.hear() for _ in numbers]
     for each in reversed(heard):
-        peer.say(answer(each["id"], each["execute"]))
+        peer.say(answer(each, each["execute"]))
     assert [client.wait(number, 10) for number in numbers] == [f"c{i}" for i in range(5)]
     with pytest.raises(VirError, match="no command with id"):
         client.wait(numbers[0], 1)
@@ -189,10 +187,9 @@ def test_many_at_once(peer: Peer, client: qmp.Client) -> None:
         for _ in range(200):
             said = peer.hear()
             if said["execute"] == "c7":
-                text = {"error": {"class": "GenericError", "desc": "no"}, "id": said["id"]}
-                peer.say(json.dumps(text).encode() + b"\n")
+                peer.say(refusal(said, "GenericError", "no"))
             else:
-                peer.say(answer(said["id"], said["execute"]))
+                peer.say(answer(said, said["execute"]))
 
     peer.run(script)
     results = client.execute_many(((f"c{i}", None) for i in range(200)), timeout=10)
@@ -203,7 +200,7 @@ def test_many_at_once(peer: Peer, client: qmp.Client) -> None:
 
 
 def test_many_that_are_not_all_answered(peer: Peer, client: qmp.Client) -> None:
-    peer.run(lambda: peer.say(answer(peer.hear()["id"])))
+    peer.run(lambda: peer.say(answer(peer.hear())))
     with pytest.raises(VirError) as caught:
         client.execute_many([("a", None), ("b", None), ("c", None)], timeout=0.3)
     assert caught.value.code == VIR_ERR_OPERATION_TIMEOUT
@@ -220,11 +217,68 @@ def test_deadline_and_late_answer(peer: Peer, client: qmp.Client) -> None:
         "Timed out during operation: query-block was not answered within 200 ms"
     )
     late = peer.hear()
-    peer.say(answer(late["id"], "late"))
+    peer.say(answer(late, "late"))
     peer.run(peer.echo)
     assert client.execute("query-status", timeout=10) == {"did": "query-status"}
     stats = client.stats()
     assert (stats["late_replies"], stats["in_flight"]) == (1, 0)
+
+
+def test_a_lone_command_goes_without_an_id(peer: Peer, client: qmp.Client) -> None:
+    """QEMU reads byte by byte; only where two answers could be mixed up is there an id."""
+    heard: list[Any] = []
+
+    def script() -> None:
+        for _ in range(2):
+            heard.append(peer.hear())
+            peer.say(answer(heard[-1], len(heard)))
+
+    peer.run(script)
+    assert [client.execute("a", timeout=10), client.execute("b", timeout=10)] == [1, 2]
+    assert heard == [{"execute": "a"}, {"execute": "b"}]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.execute, "c", timeout=10)
+        heard = [peer.hear()]
+        second = pool.submit(client.execute, "d", timeout=10)
+        heard.append(peer.hear())
+        number = client.submit("e")
+        heard.append(peer.hear())
+        assert ["id" in each for each in heard] == [False, True, True]
+        for each in reversed(heard):
+            peer.say(answer(each, each["execute"]))
+        assert (first.result(10), second.result(10)) == ("c", "d")
+    assert client.wait(number, 10) == "e"
+
+
+def test_late_answer_without_an_id_is_nobody_elses(peer: Peer, client: qmp.Client) -> None:
+    with pytest.raises(VirError, match="a was not answered within 100 ms"):
+        client.execute("a", timeout=0.1)
+    late = peer.hear()
+    with pytest.raises(VirError, match="b was not answered within 100 ms"):
+        client.execute("b", timeout=0.1)
+    later = peer.hear()
+    assert "id" not in late and "id" in later
+    peer.run(lambda: peer.say(answer(late, "late"), answer(peer.hear(), "c")))
+    assert client.execute("c", timeout=10) == "c"
+    peer.run(lambda: peer.say(answer(later, "later"), answer(peer.hear(), "d")))
+    assert client.execute("d", timeout=10) == "d"
+    assert client.stats()["late_replies"] == 2
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_answer_without_an_id_that_answers_nothing(
+    peer: Peer, client: qmp.Client, twice: bool
+) -> None:
+    if twice:
+        peer.run(lambda: peer.say(answer(peer.hear(), 1), answer({}, 2)))
+        assert client.execute("a", timeout=10) == 1
+        while client.pump(1):
+            pass
+    else:
+        peer.say(answer({}, 2))
+        with pytest.raises(VirError):
+            client.wait(client.submit("a"), 10)
+    assert 'sent an answer to no command: {"return": 2}' in str(client.error)
 
 
 def test_command_that_could_not_be_sent_in_time_is_withdrawn(
@@ -246,7 +300,7 @@ def test_command_that_could_not_be_sent_in_time_is_withdrawn(
         while len(names) < 21:
             said = peer.hear()
             names.append(said["execute"])
-            peer.say(answer(said["id"]))
+            peer.say(answer(said))
 
     peer.run(script)
     assert client.execute("last", timeout=10) == {}
@@ -309,7 +363,7 @@ def test_last_words_of_a_peer_that_is_gone(peer: Peer, client: qmp.Client) -> No
 
 
 def test_answer_before_the_end_counts(peer: Peer, client: qmp.Client) -> None:
-    peer.run(lambda: peer.say(answer(peer.hear()["id"], "bye")), peer.hang_up)
+    peer.run(lambda: peer.say(answer(peer.hear(), "bye")), peer.hang_up)
     assert client.execute("quit", timeout=10) == "bye"
 
 
@@ -341,13 +395,13 @@ def test_cancel_one_thread(peer: Peer, client: qmp.Client) -> None:
         with pytest.raises(VirError) as caught:
             first.result(10)
         assert caught.value.code == VIR_ERR_OPERATION_ABORTED
-        peer.say(answer(heard[1]["id"], "yes"))
+        peer.say(answer(heard[1], "yes"))
         assert second.result(10) == "yes"
 
 
 def test_a_line_beyond_the_limit(peer: Peer) -> None:
     with peer.client(max_line=100_000) as client:
-        peer.run(lambda: peer.say(answer(peer.hear()["id"], "x" * 99_000)))
+        peer.run(lambda: peer.say(answer(peer.hear(), "x" * 99_000)))
         assert len(client.execute("ok", timeout=10)) == 99_000
         peer.run(peer.hear, lambda: peer.say(b'{"return": "' + b"x" * 200_000))
         with pytest.raises(VirError, match="QEMU monitor sent a line of more than 100000 bytes"):

@@ -41,7 +41,7 @@ def test_events_between_command_and_answer(peer: Peer, client: qmp.Client) -> No
         said = peer.hear()
         peer.say(event("A"), event("B"))
         time.sleep(0.05)
-        peer.say(answer(said["id"], 1), event("C"))
+        peer.say(answer(said, 1), event("C"))
 
     peer.run(script)
     assert client.execute("x", timeout=10) == 1
@@ -103,7 +103,7 @@ def test_reader_thread_delivers_while_others_call(peer: Peer, client: qmp.Client
     def script() -> None:
         for number in range(300):
             said = peer.hear()
-            peer.say(event("E", n=number), answer(said["id"], said["execute"]))
+            peer.say(event("E", n=number), answer(said, said["execute"]))
 
     peer.run(script)
     with ThreadPoolExecutor(3) as pool:
@@ -124,7 +124,7 @@ def test_a_flood_of_events_is_bounded_and_tells_of_the_gap(peer: Peer, client: q
         said = peer.hear()
         for _ in range(sent // 100):
             peer.say(line * 100)
-        peer.say(answer(said["id"], "through"))
+        peer.say(answer(said, "through"))
 
     peer.run(script)
     assert client.execute("x", timeout=60) == "through"
@@ -185,13 +185,13 @@ def test_a_slow_answer_holds_nobody_up(peer: Peer, client: qmp.Client) -> None:
         peer.run(peer.echo)
         for _ in range(20):
             assert client.execute("quick", timeout=1) == {"did": "quick"}
-        peer.say(answer(held["id"], "done"))
+        peer.say(answer(held, "done"))
         assert slow.result(10) == "done"
 
 
 def test_event_loop_pumps(peer: Peer, client: qmp.Client) -> None:
     number = client.submit("x")
-    peer.say(answer(peer.hear()["id"], "y"))
+    peer.say(answer(peer.hear(), "y"))
     assert select.select([client.fileno()], [], [], 10)[0]
     assert client.pump()
     assert client.wait(number, 1) == "y"

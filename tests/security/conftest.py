@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def state(daemon: OurDaemon) -> Path:
 
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def gone_back(pid: int, before: int, seconds: float = 5.0) -> bool:
+    """Whether a process has no more descriptors than before; one may still be on its way out."""
+    until = time.monotonic() + seconds
+    while descriptors(pid) > before and time.monotonic() < until:
+        time.sleep(0.05)
+    return descriptors(pid) <= before
 
 
 def resident(pid: int) -> int:

@@ -93,7 +93,8 @@ class Client:
         Raises: QMPError when QEMU refuses; VirError (OPERATION_TIMEOUT) when it does not answer
         within `timeout` seconds, and what closed the monitor when it is closed.
         """
-        number = self._core.submit(command_text(command, arguments, oob and self.oob), fds)
+        line = command_text(command, arguments, oob and self.oob)
+        number = self._core.submit(line, fds, lone=True)
         answer = self._loop.create_future()
         self._pending[number] = (answer, command)
         self._watch_writing()

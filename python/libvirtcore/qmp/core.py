@@ -173,11 +173,11 @@ class Connection:
         self._slots.append(slot)
         return value
 
-    def submit(self, text: bytes, fds: Sequence[int] = ()) -> int:
-        """Send a command and return its id for `wait`."""
+    def submit(self, text: bytes, fds: Sequence[int] = (), lone: bool = False) -> int:
+        """Send a command and return its number for `wait`; `lone`: no more will follow at once."""
         slot = self._begin()
         outcome = lib.lvc_qmp_submit(
-            slot.handle, text, len(text), ffi.new("int[]", list(fds)), len(fds)
+            slot.handle, text, len(text), ffi.new("int[]", list(fds)), len(fds), lone
         )
         self._settle(slot, outcome)
         number = int(slot.report.id)

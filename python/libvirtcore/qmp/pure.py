@@ -95,6 +95,7 @@ class Connection:
         self._greeting: tuple[Any] | None = None
         self._calls: dict[int, _Call] = {}
         self._next = 1
+        self._plain = 0  # the command whose answer comes without an id
         self._mute = False
         self._unwanted = False
         self._events: deque[tuple[bytes, int]] = deque()
@@ -117,9 +118,9 @@ class Connection:
         call = self._send(text, fds, awaited=True)
         return self._wait(call, command_name(text), command, timeout)
 
-    def submit(self, text: bytes, fds: Sequence[int] = ()) -> int:
-        """Send a command and return its id for `wait`."""
-        return self._send(text, fds, awaited=False).number
+    def submit(self, text: bytes, fds: Sequence[int] = (), lone: bool = False) -> int:
+        """Send a command and return its number for `wait`; `lone`: no more will follow at once."""
+        return self._send(text, fds, awaited=False, lone=lone).number
 
     def wait(self, number: int, command: str = "", timeout: float | None = None) -> Any:
         """The value of a submitted command, once."""
@@ -257,8 +258,9 @@ class Connection:
     # --- sending and waiting ----------------------------------------------------------------------
 
     def _send(
-        self, text: bytes, fds: Sequence[int], awaited: bool, expect: int | None = None
-    ) -> _Call:
+        self, text: bytes, fds: Sequence[int], awaited: bool, expect: int | None = None,
+        lone: bool = True,
+    ) -> _Call:  # fmt: skip
         self.check_process()
         if len(fds) > FDS_MAX:
             text_ = f"{len(fds)} descriptors with one command, expected {FDS_MAX} maximum"
@@ -273,7 +275,9 @@ class Connection:
                 )
             number = self._next
             self._next += 1
-            data = text + (b"}\n" if self._agent else b',"id":%d}\r\n' % number)
+            # QEMU reads byte by byte: no id where no other answer without one can come.
+            plain = lone and not (self._agent or self._calls or self._plain)
+            data = text + (b"}\n" if plain or self._agent else b',"id":%d}\n' % number)
             if self._wire.pending > UNSENT_MAX - len(data):
                 raise failure(
                     VIR_ERR_OPERATION_FAILED,
@@ -287,6 +291,8 @@ class Connection:
                 if self._wire.pending and self._turns.reading:
                     self._wire.ring()
             self._calls[number] = call
+            if plain:
+                self._plain = number
             self._counters["commands"] += 1
             return call
 
@@ -310,8 +316,10 @@ class Connection:
         return call.value
 
     def _drop(self, call: _Call) -> None:
-        if self._calls.pop(call.number, None) is not None and not call.answered:
-            self._wire.withdraw(call.number)
+        if self._calls.pop(call.number, None) is None or call.answered:
+            return
+        if self._wire.withdraw(call.number) and self._plain == call.number:
+            self._plain = 0
 
     def _over(self) -> VirError:
         """What closed the connection; a new one each time, since it gets a traceback."""
@@ -428,8 +436,11 @@ class Connection:
             if call is not None and call.expect is not None:
                 same = type(line.value) is int and line.value == call.expect
                 call = call if same and line.kind == lines.RETURN else None
-        elif line.id is not None and 0 < line.id < self._next:
+        elif line.id is not None and 0 < line.id < self._next and line.id != self._plain:
             call = self._calls.get(line.id)
+        elif line.id is None and self._plain:
+            call = self._calls.get(self._plain)
+            self._plain = 0
         elif line.id is None and line.kind == lines.ERROR:
             call = self._oldest()  # QEMU could not read the command, hence not its id
         else:

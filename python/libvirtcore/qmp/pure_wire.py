@@ -71,14 +71,15 @@ class CommandWire(Wire):
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", command.fds))
         return self._socket.sendmsg([command.data], [rights])
 
-    def withdraw(self, number: int) -> None:
-        """Do not send a command of which nothing is sent yet."""
+    def withdraw(self, number: int) -> bool:
+        """Do not send a command of which nothing is sent yet; whether that was so."""
         for command in self._commands:
             if command.number == number:
                 self._commands.remove(command)
                 self.pending -= len(command.data)
                 _close_all(command.fds)
-                return
+                return True
+        return False
 
     def forget(self) -> None:
         """Send nothing more."""
