@@ -239,7 +239,7 @@ void lvc_qmp_slot_abandon(lvc_qmp_slot *slot);
 int64_t lvc_qmp_greet(lvc_qmp_slot *slot, int64_t timeout_ms);
 
 /* text: a command up to where its id goes, `{"execute":"cont"`. fds are copied. One that is executed,
- * or submitted as a lone one, goes without an id when nothing else waits for an answer. */
+ * or submitted as a lone one, goes without an id when no other waits for an answer. */
 int64_t lvc_qmp_execute(lvc_qmp_slot *slot, const char *text, size_t len, const int *fds,
                         uint32_t nfds, int64_t timeout_ms);
 int64_t lvc_qmp_submit(lvc_qmp_slot *slot, const char *text, size_t len, const int *fds,

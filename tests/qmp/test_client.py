@@ -59,8 +59,10 @@ def test_out_of_band_when_offered_and_asked(peer: Peer) -> None:
 
 
 def test_commands_end_with_their_id_and_a_line_feed(peer: Peer, client: qmp.Client) -> None:
+    client.submit("stop")
     client.submit("cont")
-    assert peer.hear_raw() == b'{"execute":"cont","id":2}'
+    assert peer.hear_raw() == b'{"execute":"stop"}'
+    assert peer.hear_raw() == b'{"execute":"cont","id":3}'
 
 
 @pytest.mark.parametrize("said", [b"", b"login: "])
@@ -272,12 +274,10 @@ def test_answer_without_an_id_that_answers_nothing(
     if twice:
         peer.run(lambda: peer.say(answer(peer.hear(), 1), answer({}, 2)))
         assert client.execute("a", timeout=10) == 1
-        while client.pump(1):
-            pass
     else:
         peer.say(answer({}, 2))
-        with pytest.raises(VirError):
-            client.wait(client.submit("a"), 10)
+    while client.pump(1):
+        pass
     assert 'sent an answer to no command: {"return": 2}' in str(client.error)
 
 

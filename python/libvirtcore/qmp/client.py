@@ -175,7 +175,7 @@ class Client:
         core, pending, results = self._core, [], []
         try:
             for command, arguments in commands:
-                number = core.submit(command_text(command, arguments))
+                number = core.submit(command_text(command, arguments), lone=True)
                 pending.append((number, command))
             pending.reverse()
             while pending:
@@ -199,8 +199,9 @@ class Client:
         fds: Sequence[int] = (),
         oob: bool = False,
     ) -> int:
-        """Send a command; its id for `wait`."""
-        return self._core.submit(command_text(command, arguments, oob and self.oob), fds)
+        """Send a command; its number for `wait`."""
+        text = command_text(command, arguments, oob and self.oob)
+        return self._core.submit(text, fds, lone=True)
 
     def wait(self, number: int, timeout: float | None = None) -> Any:
         """The value of a submitted command, once. Raises: as execute; then nobody can ask again."""

@@ -174,7 +174,7 @@ class Connection:
         return value
 
     def submit(self, text: bytes, fds: Sequence[int] = (), lone: bool = False) -> int:
-        """Send a command and return its number for `wait`; `lone`: no more will follow at once."""
+        """Send a command and return its number for `wait`; `lone`: its id may be left out."""
         slot = self._begin()
         outcome = lib.lvc_qmp_submit(
             slot.handle, text, len(text), ffi.new("int[]", list(fds)), len(fds), lone

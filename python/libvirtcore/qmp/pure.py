@@ -119,7 +119,7 @@ class Connection:
         return self._wait(call, command_name(text), command, timeout)
 
     def submit(self, text: bytes, fds: Sequence[int] = (), lone: bool = False) -> int:
-        """Send a command and return its number for `wait`; `lone`: no more will follow at once."""
+        """Send a command and return its number for `wait`; `lone`: its id may be left out."""
         return self._send(text, fds, awaited=False, lone=lone).number
 
     def wait(self, number: int, command: str = "", timeout: float | None = None) -> Any:

@@ -18,6 +18,7 @@ from libvirtcore.generated import constants as c
 from libvirtcore.handles import DomainHandle
 
 _TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def stat_fields(path: str) -> list[bytes]:
@@ -47,8 +48,11 @@ def last_cpu(pid: int, thread: int) -> int:
 def resident_kib(pid: int) -> int:
     """Memory of the host that a process takes now."""
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)
+        fd = os.open(f"/proc/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(fd, 128).split()[1]) * _PAGE_KIB
+        finally:
+            os.close(fd)
     except (OSError, IndexError, ValueError):
         return 0
 

@@ -198,7 +198,10 @@ def _ask_balloon(guest: Guest, run: Run, path: str) -> Any:
     monitor = guest.monitor()
     asked = {"path": path.rpartition("/")[2], "property": "guest-stats"}
     if run.balloon_actual is not None:
-        known = monitor.execute_many([("qom-get", asked)])[0]
+        try:
+            return monitor.execute("qom-get", asked)
+        except QMPError as refused:
+            known = refused
     else:
         known, size = monitor.execute_many([("qom-get", asked), ("query-balloon", None)])
         _note_size(run, size)
