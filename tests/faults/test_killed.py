@@ -86,7 +86,7 @@ def test_daemon_killed_at_random_moments(daemon: OurDaemon) -> None:
     del bystander
     conn.close()
     phases = set()
-    for _ in range(rounds(15)):
+    for _ in range(rounds(50)):
         loop = Loop(daemon)
         loop.start()
         time.sleep(chance.uniform(0, 0.4))
@@ -115,7 +115,7 @@ def test_daemon_killed_again_while_it_finds_its_guests(daemon: OurDaemon) -> Non
     conn.close()
     daemon.kill()
     chance = random.Random(5)
-    for _ in range(rounds(10)):
+    for _ in range(rounds(50)):
         daemon.start(wait=False)
         time.sleep(chance.uniform(0.02, 0.15))
         daemon.kill()
@@ -136,7 +136,7 @@ def test_qemu_killed_at_random_moments(daemon: OurDaemon) -> None:
     killed = 0
     pid_file = state_of(daemon) / "guest.pid"
     until = time.monotonic() + 60
-    while killed < rounds(15) and time.monotonic() < until:
+    while killed < rounds(50) and time.monotonic() < until:
         time.sleep(chance.uniform(0, 0.05))
         with contextlib.suppress(OSError, ValueError):
             os.kill(int(pid_file.read_text()), signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_qemu_killed_at_random_moments(daemon: OurDaemon) -> None:
     loop.stop = True
     loop.join(40)
     assert not loop.is_alive(), loop.said[-3:]
-    assert killed >= rounds(15)
+    assert killed >= rounds(50)
     if dom.isActive():
         dom.destroy()
     agree(daemon, conn)
