@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_killed.py: the daemon, or QEMU, is killed at random moments of a guest's life.
 
-After each death nothing is lost, doubled or left behind. LVC_FAULT_ROUNDS=50 for the long run.
+After each death nothing is lost, doubled or left behind. LVC_FAULT_ROUNDS for longer runs.
 The same for a driver without a daemon: tests/qemu/test_reconnect.py.
 """
 
