@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "base/base_buf.h"
+#include "base/base_look.h"
 #include "libvirtcore.h"
 #include "rpc/rpc_calls.h"
 #include "rpc/rpc_frame.h"
@@ -111,6 +112,7 @@ struct lvc_client {
     bool keeps_times;
 
     struct lvc_slot *head; /* reads for all */
+    struct lvc_look look;
     bool head_polls;
     struct lvc_slot *first;
     struct lvc_slot *last;

@@ -83,7 +83,6 @@ lvc_server *lvc_server_new(const lvc_server_limits *limits, const uint32_t *prog
     cond_init(&server->starving);
     server->references = 1;
     server->process = getpid();
-    server->spins = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     server->codec_flags = codec_flags;
     server->nprograms = nprograms;
     if (nprograms > 0) {

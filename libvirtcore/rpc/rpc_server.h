@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "base/base_buf.h"
+#include "base/base_look.h"
 #include "generated/tables.h"
 #include "libvirtcore.h"
 #include "rpc/rpc_frame.h"
@@ -56,10 +57,8 @@
 /* It looks this many times in vain before it really sleeps. */
 #define RPC_QUIET_LOOKS 25
 
-/* Waking a processor takes longer than a call. After so many waits in a row that were shorter than
- * this time, the leader looks for that time before it sleeps; after one that was not, it sleeps at once. */
-#define RPC_SPIN_US 100
-#define RPC_SPIN_AFTER 8
+/* Whoever calls again within this time is looked out for rather than slept for (base_look). */
+#define RPC_SOON_US 100
 
 /* Work that is taken without asking the system what else came. */
 #define RPC_TAKES_MAX 32
@@ -222,8 +221,7 @@ struct lvc_server {
     int64_t eager_us; /* until then nobody is waited for */
     uint64_t departures;
     uint32_t takes; /* since the last poll */
-    uint32_t quick; /* polls in a row that did not wait long */
-    bool spins;     /* there is more than one processor */
+    struct lvc_look look;
     int64_t busy_since_ms; /* all normal workers; 0: not */
     pthread_cond_t starving;
     uint32_t starvers;

@@ -15,7 +15,6 @@
 #include "rpc/rpc_server.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -340,18 +339,18 @@ static bool queue_has_work(const struct lvc_worker *worker)
     return peer != NULL;
 }
 
-/* Look for a while, letting whoever shares the processor go first, then sleep. Lock not held. */
-static int poll_wait(struct lvc_server *server, struct rpc_ready_event *events, int wait_ms,
-                     bool spins, int64_t now_us)
+/* Lock not held. */
+static int poll_look(struct lvc_server *server, struct rpc_ready_event *events,
+                     struct lvc_looking *looking)
 {
-    int64_t until_us = now_us + RPC_SPIN_US;
-    int n = 0;
+    bool again;
+    int n;
 
-    while (spins && (n = rpc_ready_wait(&server->ready, events, 0)) == 0 &&
-           lvc_clock_us() < until_us) {
-        (void)sched_yield();
-    }
-    return n != 0 ? n : rpc_ready_wait(&server->ready, events, wait_ms);
+    do {
+        again = lvc_look_yield(looking);
+        n = rpc_ready_wait(&server->ready, events, 0);
+    } while (again && n == 0);
+    return n;
 }
 
 static void worker_poll(struct lvc_worker *worker, int64_t deadline_us)
@@ -361,10 +360,11 @@ static void worker_poll(struct lvc_worker *worker, int64_t deadline_us)
     int64_t now_us = lvc_clock_us();
     int64_t wait_ms = rpc_server_tick(server, now_us / 1000);
     bool accepts = false;
-    bool spins;
+    struct lvc_looking looking;
+    bool looks;
     bool quick;
     int i;
-    int n;
+    int n = 0;
 
     if (server->stopping) {
         return;
@@ -379,14 +379,20 @@ static void worker_poll(struct lvc_worker *worker, int64_t deadline_us)
     if (queue_has_work(worker)) {
         wait_ms = 0; /* the tick, or RPC_TAKES_MAX */
     }
-    spins = wait_ms != 0 && server->spins && server->quick >= RPC_SPIN_AFTER;
+    looks = wait_ms != 0 && lvc_look_pays(&server->look);
     server->polling = true;
     (void)pthread_mutex_unlock(&server->lock);
-    n = poll_wait(server, events, wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms, spins, now_us);
-    quick = n > 0 && lvc_clock_us() - now_us <= RPC_SPIN_US;
+    if (looks) {
+        lvc_look_begin(&looking, now_us, RPC_SOON_US);
+        n = poll_look(server, events, &looking);
+    }
+    if (n == 0) {
+        n = rpc_ready_wait(&server->ready, events, wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms);
+    }
+    quick = n > 0 && lvc_clock_us() - now_us <= RPC_SOON_US;
     (void)pthread_mutex_lock(&server->lock);
     server->polling = false;
-    server->quick = quick ? server->quick + 1 : 0;
+    lvc_look_learn(&server->look, looks ? &looking : NULL, quick);
     server->takes = 0;
     server->stats.polls++;
     for (i = 0; i < n; i++) {

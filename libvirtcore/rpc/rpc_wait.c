@@ -11,7 +11,8 @@
  * The head polls and then reads; polling lets others wake it (rpc_wake_head). On TCP its first read
  * is a plain recv that may wait a moment, which is one system call less. Not so on a unix socket:
  * there Linux wakes whoever sleeps in a read also when the peer takes what was sent, and that second
- * sleep costs more than the system call (docs/performance.md).
+ * sleep costs more than the system call (docs/performance.md). After quick answers the head looks for
+ * the next one before it polls.
  */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
@@ -26,6 +27,9 @@
 
 #include "base/base_clock.h"
 #include "generated/tables.h"
+
+/* An answer that comes within this time is looked out for rather than slept for (base_look). */
+#define LOOK_US 40
 
 /* Somebody who must not wait does not read for ever either. */
 #define NONBLOCK_READS 64
@@ -228,6 +232,21 @@ static int head_take(struct lvc_slot *slot, bool brief, ssize_t n)
     return 0;
 }
 
+/* Lock not held. */
+static ssize_t head_look(struct lvc_client *client, uint8_t *where, size_t room,
+                         struct lvc_looking *looking)
+{
+    bool again;
+    ssize_t n;
+
+    do {
+        again = lvc_look_yield(looking);
+        n = rpc_socket_recv(client->fd, where, room, false, client->in_fds, &client->in_nfds,
+                            LVC_NET_MESSAGE_NUM_FDS_MAX);
+    } while (again && n == -EAGAIN);
+    return n;
+}
+
 /* Read once, waiting for at most wait_ms. Lets go of the lock meanwhile. 0 or -EINTR. */
 static int head_read(struct lvc_slot *slot, int64_t now_ms, int64_t wait_ms)
 {
@@ -235,6 +254,9 @@ static int head_read(struct lvc_slot *slot, int64_t now_ms, int64_t wait_ms)
     int64_t due_ms = rpc_client_keepalive(client, now_ms);
     bool for_writing = client->unsent != NULL;
     bool brief;
+    struct lvc_looking looking;
+    bool looks = false;
+    int64_t began_us = 0;
     int ready = RPC_SOCKET_READABLE;
     ssize_t n = -EAGAIN;
     uint8_t *where;
@@ -255,15 +277,29 @@ static int head_read(struct lvc_slot *slot, int64_t now_ms, int64_t wait_ms)
     }
     brief = !client->passes_fds && !slot->patient && !for_writing && wait_ms >= RPC_SOCKET_BRIEF_MS;
     client->head_polls = !brief && wait_ms > 0;
-    rpc_client_unlock(client);
-    if (!brief && (wait_ms > 0 || for_writing)) {
-        ready = rpc_socket_poll(fd, for_writing, &client->wake, (int)wait_ms);
+    if (client->head_polls && !for_writing && slot->op == RPC_OP_REPLY) {
+        began_us = lvc_clock_us();
+        looks = lvc_look_pays(&client->look);
     }
-    if (ready > 0 && (ready & RPC_SOCKET_READABLE) != 0) {
-        n = rpc_socket_recv(fd, where, room, brief, client->in_fds, &client->in_nfds,
-                            LVC_NET_MESSAGE_NUM_FDS_MAX);
+    rpc_client_unlock(client);
+    if (looks) {
+        lvc_look_begin(&looking, began_us, LOOK_US);
+        n = head_look(client, where, room, &looking);
+    }
+    if (n == -EAGAIN) {
+        if (!brief && (wait_ms > 0 || for_writing)) {
+            ready = rpc_socket_poll(fd, for_writing, &client->wake, (int)wait_ms);
+        }
+        if (ready > 0 && (ready & RPC_SOCKET_READABLE) != 0) {
+            n = rpc_socket_recv(fd, where, room, brief, client->in_fds, &client->in_nfds,
+                                LVC_NET_MESSAGE_NUM_FDS_MAX);
+        }
     }
     rpc_client_lock(client);
+    if (began_us != 0) {
+        lvc_look_learn(&client->look, looks ? &looking : NULL,
+                       n > 0 && lvc_clock_us() - began_us <= LOOK_US);
+    }
     client->head_polls = false;
     if (ready < 0) {
         n = ready;

@@ -8,6 +8,7 @@
 #include "base/base_alloc.h"
 #include "base/base_buf.h"
 #include "base/base_clock.h"
+#include "base/base_look.h"
 #include "base/base_error.h"
 #include "check.h"
 
@@ -129,8 +130,58 @@ static void clock_goes_forward(void)
     CHECK(us > 0 && lvc_clock_us() >= us && ms >= us / 1000);
 }
 
+/* How many quick waits it takes until looking pays. */
+static int quick_until_it_pays(struct lvc_look *look)
+{
+    int n = 0;
+
+    while (!lvc_look_pays(look)) {
+        CHECK(n++ < 10000);
+        lvc_look_learn(look, NULL, true);
+    }
+    return n;
+}
+
+static void looking_pays_where_waits_are_short(void)
+{
+    struct lvc_looking looking;
+    struct lvc_look look = {0};
+    int first = quick_until_it_pays(&look);
+    int series = 0;
+
+    CHECK(first > 1);
+    lvc_look_learn(&look, NULL, false);
+    CHECK(!lvc_look_pays(&look) && quick_until_it_pays(&look) == first);
+
+    /* It was found while nobody else ran: for ever. */
+    for (int i = 0; i < 1000; i++) {
+        lvc_look_begin(&looking, lvc_clock_us(), 0);
+        CHECK(!lvc_look_yield(&looking));
+        looking.away = false;
+        lvc_look_learn(&look, &looking, true);
+        CHECK(lvc_look_pays(&look));
+    }
+    /* The peer had our processor meanwhile: a few times, then it takes a rest, and tries once more. */
+    looking.away = true;
+    while (lvc_look_pays(&look)) {
+        CHECK(series++ < 100);
+        lvc_look_learn(&look, &looking, true);
+    }
+    CHECK(series > 1);
+    CHECK(quick_until_it_pays(&look) > first);
+    lvc_look_learn(&look, &looking, true);
+    CHECK(!lvc_look_pays(&look));
+    CHECK(quick_until_it_pays(&look) > first);
+    looking.away = false;
+    lvc_look_learn(&look, &looking, true);
+    looking.away = true;
+    lvc_look_learn(&look, &looking, true);
+    CHECK(lvc_look_pays(&look));
+}
+
 int main(void)
 {
+    looking_pays_where_waits_are_short();
     buf_grows_keeps_and_consumes();
     buf_stops_at_its_ceiling();
     buf_survives_a_failed_allocation();
