@@ -22,6 +22,7 @@ from libvirtcore.generated import constants as c
 
 if TYPE_CHECKING:
     from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.cgroup import Group
     from libvirtcore.drivers.qemu.host import Host
     from libvirtcore.drivers.qemu.monitor import Monitor
     from libvirtcore.drivers.qemu.process import Process
@@ -59,6 +60,8 @@ class Run:
     pause_reason: int = c.VIR_DOMAIN_PAUSED_UNKNOWN  # of a STOP that is expected
     resume_reason: int = c.VIR_DOMAIN_RUNNING_UNPAUSED  # of a RESUME that is expected
     vcpu_threads: list[int] = field(default_factory=list)
+    vcpu_numbers: list[int] = field(default_factory=list)  # of the CPUs that these threads are
+    group: Group | None = None  # its control group, where the host has them
     balloon_path: str | None = None  # of the balloon in QEMU's object tree, once looked for
     balloon_polled: bool = False
     balloon_actual: int | None = None  # KiB, once QEMU was asked; then by its events

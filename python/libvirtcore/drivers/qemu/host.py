@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore.drivers.qemu import accounts, ownership, qemu_conf
+from libvirtcore.drivers.qemu.cgroup import Groups
 from libvirtcore.drivers.qemu.documents import uuid_bytes
 from libvirtcore.drivers.qemu.guest import Guest, internal, no_domain, system_error
 from libvirtcore.drivers.qemu.paths import SYSTEM, is_served
@@ -55,6 +56,7 @@ class Host:
         self.privileged = os.geteuid() == 0
         self.conf = QemuConf()
         self.account: Account | None = None  # of QEMU processes, None for ours
+        self.groups = Groups((), None)  # control groups of guests
         self.owning = threading.Lock()  # of `owners` and the files they tell of; taken last
         self.owners: dict[str, dict[str, tuple[int, int]]] = {}  # guest → path → owner before
         self._next_id = 1
@@ -94,6 +96,8 @@ class Host:
         own_root = self.paths.key != f"{SYSTEM}:/"
         account = accounts.choose(conf, privileged=self.privileged, own_root=own_root)
         self.conf, self.account = conf, account
+        allowed = conf.cgroup_controllers if self.privileged else ()
+        self.groups = Groups(allowed, self.paths.key.partition(":")[2] if own_root else None)
         for sentence in qemu_conf.ineffective(conf):
             log(WARNING, "drivers.qemu.host", sentence)
 

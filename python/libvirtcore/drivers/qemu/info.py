@@ -11,8 +11,9 @@ import os
 import time
 from typing import Any
 
+from libvirtcore.drivers.qemu import cgroup_limits
 from libvirtcore.drivers.qemu.base import Calls
-from libvirtcore.drivers.qemu.guest import Guest, check_flags, invalid
+from libvirtcore.drivers.qemu.guest import Guest, Run, check_flags, invalid
 from libvirtcore.errors import report
 from libvirtcore.generated import constants as c
 from libvirtcore.handles import DomainHandle
@@ -37,6 +38,15 @@ def cpu_times(pid: int, thread: int | None = None) -> tuple[int, int]:
     if len(fields) < 13:
         return 0, 0
     return int(fields[11]) * _TICK, int(fields[12]) * _TICK
+
+
+def group_times(run: Run) -> tuple[int, int, int]:
+    """All, user and system time of a guest by its control group, else by its process."""
+    times = cgroup_limits.cpu_times(run.group.folder) if run.group is not None else None
+    if times is not None:
+        return times
+    user, system = cpu_times(run.process.pid)
+    return user + system, user, system
 
 
 def last_cpu(pid: int, thread: int) -> int:
@@ -224,13 +234,12 @@ class InfoCalls(Calls):
     ) -> tuple[list[tuple[str, int, Any]], int]:
         check_flags("qemuDomainGetCPUStats", flags, c.VIR_TYPED_PARAM_STRING_OKAY)
         run = self.host.find(dom).running()
-        if start_cpu != -1:
+        if start_cpu != -1:  # cgroup2 does not count by processor
             raise invalid("cgroup CPUACCT controller is not mounted")
         names = ("cpu_time", "user_time", "system_time")
         if nparams == 0:
             return [], len(names)
-        user, system = cpu_times(run.process.pid)
-        values = (user + system, user, system)
+        values = group_times(run)
         kind = c.VIR_TYPED_PARAM_ULLONG
         params = [(name, kind, value) for name, value in zip(names, values, strict=True)]
         return params[:nparams], min(nparams, len(names))

@@ -19,6 +19,7 @@ from typing import Any
 
 from libvirtcore.conf import Domain
 from libvirtcore.drivers.qemu import documents, files
+from libvirtcore.drivers.qemu.cgroup_threads import place_vcpus
 from libvirtcore.drivers.qemu.guest import RUNNING, Guest, Run
 from libvirtcore.drivers.qemu.host import Host, for_each
 from libvirtcore.drivers.qemu.job import MODIFY
@@ -107,10 +108,12 @@ def _claim(host: Host, name: str, status: Status) -> tuple[Guest, Run] | None:
     model.id = status.id
     guest.set_state(status.state, status.reason)
     if process is None:
+        host.groups.sweep(status.id, model)
         _gone(guest, status)
         return None
     run = Run(process, None, status.folder, phase=status.phase, mortal=status.mortal)
     run.fake_reboot = status.fake_reboot
+    run.group = host.groups.find(status.id, name, status.pid)
     guest.run = run
     return guest, run
 
@@ -166,9 +169,18 @@ def _adopt(guest: Guest, run: Run, status: Status) -> None:
     assert monitor is not None
     answer = monitor.command("query-status")
     refresh(guest, run)
+    _place(guest, run)
     files.remove(managed_path(guest.host, guest.name))  # it runs: what was saved is the past
     _reconcile(guest, run, answer if isinstance(answer, dict) else {}, status)
     record(guest, run)
+
+
+def _place(guest: Guest, run: Run) -> None:
+    """Give a CPU that was being plugged in its control group; it runs, so without is possible."""
+    try:
+        place_vcpus(guest, run)
+    except VirError as fault:
+        log(WARNING, _SOURCE, f"domain '{guest.name}': {fault.message}")
 
 
 def _reconcile(guest: Guest, run: Run, answer: dict[str, Any], status: Status) -> None:

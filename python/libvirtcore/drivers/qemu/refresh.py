@@ -41,6 +41,10 @@ def learn_threads(run: Run) -> None:
     cpus = [cpu for cpu in answer if isinstance(cpu, dict) and _is_number(cpu)]
     cpus.sort(key=lambda cpu: index if isinstance(index := cpu.get("cpu-index"), int) else 0)
     run.vcpu_threads = [cpu["thread-id"] for cpu in cpus]
+    numbers = [cpu.get("cpu-index") for cpu in cpus]
+    run.vcpu_numbers = [
+        number if isinstance(number, int) else place for place, number in enumerate(numbers)
+    ]
 
 
 def _is_number(cpu: dict[str, Any]) -> bool:

@@ -2,12 +2,13 @@
 """start.py: from a model to a running guest.
 
     model → names, capabilities → folder, monitor socket, log → command → process on record
-          → commit → greeting → what QEMU chose → CPUs on
+          → control group → commit → greeting → what QEMU chose → CPUs on
 
 The monitor socket listens before QEMU exists and is handed to it, so there is nothing to wait for
 and no path to be too long. The process is on record before it becomes QEMU (process.py), so that
 whoever comes after a killed daemon finds every guest.
-Called by: drivers.qemu.lifecycle, save, reconnect (autostart). Calls: command, process, monitor.
+Called by: drivers.qemu.lifecycle, save, reconnect (autostart). Calls: command, process, cgroup,
+monitor.
 Never: leaves anything behind when a start fails.
 """
 
@@ -19,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from libvirtcore.drivers.qemu import accounts, command_context, documents, labels, ownership
+from libvirtcore.drivers.qemu import accounts, cgroup, command_context, documents, labels, ownership
 from libvirtcore.drivers.qemu import process as processes
 from libvirtcore.drivers.qemu.events import handle_event
 from libvirtcore.drivers.qemu.guest import RUNNING, Guest, Run, internal, system_error
@@ -98,13 +99,16 @@ def start(guest: Guest, model: Domain, wish: Wish) -> Run:
             record(guest, run)
             host.store.save_pid(guest.name, run.process.pid)
             accounts.limit(run.process.pid, host.conf)
+            if host.privileged:
+                run.group = host.groups.begin(number, live, run.process.pid)
+                cgroup.limit(live, run.group, usable=host.groups.mount() is not None)
             starting.commit()
             resources.close()  # so that QEMU's end is the end of its sockets
             open_monitor(guest, run, GREETING_SECONDS)
             plug_wanted(guest, run)
             refresh(guest, run)
             set_passwords(guest, run)
-            apply_pins(guest, run.vcpu_threads, run.process.pid)
+            apply_pins(guest, run)
         except BaseException as fault:
             run.stopping = True
             exited = run.process.wait(0.5) if isinstance(fault, VirError) else False

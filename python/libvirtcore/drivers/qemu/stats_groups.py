@@ -12,7 +12,13 @@ from typing import Any
 
 from libvirtcore.drivers.qemu.devices import alias_of
 from libvirtcore.drivers.qemu.guest import Guest, Run
-from libvirtcore.drivers.qemu.info import cpu_times, max_vcpus, resident_kib, vcpu_count
+from libvirtcore.drivers.qemu.info import (
+    cpu_times,
+    group_times,
+    max_vcpus,
+    resident_kib,
+    vcpu_count,
+)
 from libvirtcore.drivers.qemu.interfaces import counters
 from libvirtcore.drivers.qemu.memory import guest_stats
 from libvirtcore.drivers.qemu.stats_block import Images, describe_disks
@@ -115,9 +121,9 @@ def _state(question: Question, _run: Run | None, found: list[Triple]) -> None:
 def _cpu(_question: Question, run: Run | None, found: list[Triple]) -> None:
     if run is None:
         return
-    user, system = cpu_times(run.process.pid)
+    total, user, system = group_times(run)
     found += [
-        ("cpu.time", ULLONG, user + system),
+        ("cpu.time", ULLONG, total),
         ("cpu.user", ULLONG, user),
         ("cpu.system", ULLONG, system),
         ("cpu.cache.monitor.count", UINT, 0),

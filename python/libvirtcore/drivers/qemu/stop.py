@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from libvirtcore.drivers.qemu import files
+from libvirtcore.drivers.qemu.cgroup import end as end_group
 from libvirtcore.drivers.qemu.guest import Guest, Run, system_error
 from libvirtcore.drivers.qemu.ownership import give_back
 from libvirtcore.drivers.qemu.reactor import defer, reactor
@@ -123,6 +124,8 @@ def discard(guest: Guest, run: Run, reason: int) -> None:
         close_run(run)
         guest.host.store.remove_status(guest.name)
         give_back(guest.host, guest.name)
+        if run.group is not None:
+            end_group(run.group)
         remove_folders(guest.host.paths.lib, run.folder)
         backing = guest.host.conf.memory_backing_dir
         if backing:

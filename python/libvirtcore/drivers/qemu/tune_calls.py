@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """tune_calls.py: shares of the host that a guest gets: processors, memory, block I/O, NUMA nodes.
 
-They are kept in definitions. A running guest would need cgroups, which are not built: it is
-answered as libvirt answers on a host without them.
-Called by: drivers.qemu.driver (mixin). Calls: base, the model.
+They are kept in definitions, and of a running guest in its control group (tune_live.py). One that
+has none, or not the controller, is answered as libvirt answers there.
+Called by: drivers.qemu.driver (mixin). Calls: base, the model, tune_live.
 Never: says that a running guest is limited when it is not.
 """
 
@@ -19,6 +19,8 @@ from libvirtcore.conf.tuning import (
     NumaMemory,
     NumaTune,
 )
+from libvirtcore.drivers.qemu import cgroup_limits as limits
+from libvirtcore.drivers.qemu import tune_live
 from libvirtcore.drivers.qemu.base import (
     CONFIG,
     LIVE,
@@ -26,7 +28,10 @@ from libvirtcore.drivers.qemu.base import (
     affected,
     one_model,
     replace_config,
+    save_live,
 )
+from libvirtcore.drivers.qemu.cgroup import check_memory
+from libvirtcore.drivers.qemu.cgroup_limits import UNLIMITED
 from libvirtcore.drivers.qemu.guest import Guest, check_flags, invalid
 from libvirtcore.drivers.qemu.node_calls import cpu_set
 from libvirtcore.drivers.qemu.vcpus import cpu_list
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from libvirtcore.conf import Domain
+    from libvirtcore.drivers.qemu.cgroup import Group
 
 Params = list[tuple[str, int, Any]]
 
@@ -63,20 +69,21 @@ _DEVICES = {
     "device_read_bytes_sec": "read_bytes_sec",
     "device_write_bytes_sec": "write_bytes_sec",
 }
-UNLIMITED = 9007199254740991  # KiB, VIR_DOMAIN_MEMORY_PARAM_UNLIMITED
 _MODES = ("strict", "preferred", "interleave", "restrictive")
-_CPU = ("CPU tuning", "cgroup CPU controller is not mounted")
-_MEM = ("Memory tuning", "cgroup memory controller is not mounted")
-_BLK = ("Block I/O tuning", "blkio cgroup isn't mounted")
-_NUMA = ("NUMA tuning", "cgroup cpuset controller is not mounted")
+# What it is called, what is said where the controller is missing, the controller.
+_CPU = ("CPU tuning", "cgroup CPU controller is not mounted", "cpu")
+_MEM = ("Memory tuning", "cgroup memory controller is not mounted", "memory")
+_BLK = ("Block I/O tuning", "blkio cgroup isn't mounted", "io")
+_NUMA = ("NUMA tuning", "cgroup cpuset controller is not mounted", "cpuset")
+What = tuple[str, str, str]
 
 
 def _wrong(detail: str) -> Exception:
     return report(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_QEMU, detail)
 
 
-def _number(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < -1:
+def _number(name: str, kind: int, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or (value < 0 and kind != _LLONG):
         raise _wrong(f"invalid value of parameter '{name}'")
     return value
 
@@ -84,40 +91,57 @@ def _number(name: str, value: Any) -> int:
 class TuneCalls(Calls):
     """The calls about shares and limits."""
 
-    def _available(self, what: tuple[str, str], *, live: bool) -> None:
-        """Refuse what this host, or a running guest here, does not have. Raises: VirError."""
+    def _group(self, guest: Guest, what: What, *, live: bool) -> Group | None:
+        """The group of a guest that runs, if it is about that.
+
+        Raises: VirError for what this host, or a running guest here, does not have.
+        """
         if not self.host.privileged:
             raise report(
                 c.VIR_ERR_OPERATION_UNSUPPORTED,
                 c.VIR_FROM_QEMU,
                 f"{what[0]} is not available in session mode",
             )
-        if live:
+        if not live:
+            return None
+        run = guest.run
+        group = run.group if run is not None else None
+        if group is None or what[2] not in group.controllers:
             raise invalid(what[1])
+        return group
 
-    def _definition(self, guest: Guest, flags: int, what: tuple[str, str]) -> Domain:
-        """The definition that a query is about. Raises: VirError."""
+    def _query(self, guest: Guest, flags: int, what: What) -> tuple[Domain, Group | None]:
+        """The definition that a query is about, and the group if it runs. Raises: VirError."""
         model = one_model(guest, flags & (LIVE | CONFIG))
-        self._available(what, live=model is guest.live)
-        return model
+        return model, self._group(guest, what, live=model is guest.live)
 
     def _change(
-        self, dom: DomainHandle, flags: int, what: tuple[str, str], change: Callable[[Domain], None]
+        self,
+        dom: DomainHandle,
+        flags: int,
+        what: What,
+        change: Callable[[Domain, Group | None], None],
     ) -> None:
-        """Change a definition; a running guest cannot be changed. Raises: VirError."""
+        """Change a running guest, a definition or both. Raises: VirError."""
         with self._job(dom, "DomainSetParameters") as guest:
             flags = affected(guest, flags)
-            self._available(what, live=bool(flags & LIVE))
-            assert guest.config is not None
-            config = guest.config.copy()
-            change(config)
-            replace_config(guest, config)
+            group = self._group(guest, what, live=bool(flags & LIVE))
+            config = guest.config.copy() if flags & CONFIG and guest.config is not None else None
+            if config is not None:
+                change(config, None)  # first: what is wrong with it is said before anything is done
+            if group is not None and guest.live is not None:
+                try:
+                    change(guest.live, group)
+                finally:
+                    save_live(guest)
+            if config is not None:
+                replace_config(guest, config)
 
     # --- processors -------------------------------------------------------------------------------
 
     def domain_get_scheduler_type(self, dom: DomainHandle) -> tuple[str, int]:
         guest = self.host.find(dom)
-        self._available(_CPU, live=guest.active)
+        self._group(guest, _CPU, live=guest.active)
         return "posix", len(_SCHEDULER)
 
     def domain_get_scheduler_parameters(self, dom: DomainHandle, nparams: int) -> Params:
@@ -128,11 +152,13 @@ class TuneCalls(Calls):
     ) -> Params:
         known = LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY
         check_flags("qemuDomainGetSchedulerParametersFlags", flags, known)
-        tune = self._definition(self.host.find(dom), flags, _CPU).cputune
-        found = [
-            (name, kind, getattr(tune, field, None) or 0)
-            for name, (field, kind) in _SCHEDULER.items()
-        ]
+        model, group = self._query(self.host.find(dom), flags, _CPU)
+        tune = model.cputune
+        if group is not None:
+            values = tune_live.scheduler(group)
+        else:
+            values = {field: getattr(tune, field, None) or 0 for field, _ in _SCHEDULER.values()}
+        found = [(name, kind, values[field]) for name, (field, kind) in _SCHEDULER.items()]
         return found[:nparams]
 
     def domain_set_scheduler_parameters(self, dom: DomainHandle, params: Params) -> None:
@@ -143,18 +169,25 @@ class TuneCalls(Calls):
     ) -> None:
         check_flags("qemuDomainSetSchedulerParametersFlags", flags, LIVE | CONFIG)
 
-        def change(config: Domain) -> None:
-            tune = config.cputune or CpuTune()
-            for name, _kind, value in params:
-                if name not in _SCHEDULER:
-                    raise _wrong(f"parameter '{name}' not supported")
-                number = _number(name, value)
-                bounds = _PERIOD if name.endswith("_period") else _QUOTA
-                if name != "cpu_shares" and number > 0 and number not in bounds:
-                    text = f"value of '{name}' is out of range [{bounds[0]}, {bounds[-1]}]"
-                    raise _wrong(text)
-                setattr(tune, _SCHEDULER[name][0], number or None)
-            config.cputune = tune
+        wanted: dict[str, int] = {}
+        for name, _kind, value in params:
+            if name not in _SCHEDULER:
+                raise _wrong(f"parameter '{name}' not supported")
+            number = _number(name, _SCHEDULER[name][1], value)
+            bounds = _PERIOD if name.endswith("_period") else _QUOTA
+            if name != "cpu_shares" and number > 0 and number not in bounds:
+                raise _wrong(f"value of '{name}' is out of range [{bounds[0]}, {bounds[-1]}]")
+            wanted[_SCHEDULER[name][0]] = number
+
+        def change(model: Domain, group: Group | None) -> None:
+            tune = model.cputune or CpuTune()
+            for field, number in wanted.items():
+                if group is not None:
+                    if not number and field != "shares":
+                        continue
+                    tune_live.set_scheduler(group, field, number)
+                setattr(tune, field, number or None)
+                model.cputune = tune
 
         self._change(dom, flags, _CPU, change)
 
@@ -165,28 +198,35 @@ class TuneCalls(Calls):
     ) -> tuple[Params, int]:
         known = LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY
         check_flags("qemuDomainGetMemoryParameters", flags, known)
-        tune = self._definition(self.host.find(dom), flags, _MEM).memtune
+        model, group = self._query(self.host.find(dom), flags, _MEM)
         found: Params = []
         for name in _MEMORY:
-            value = getattr(tune, name, None)
+            if group is not None:
+                value: int | None = limits.memory(group.folder, name)
+            else:
+                value = getattr(model.memtune, name, None)
             found.append((name, _ULLONG, UNLIMITED if value is None else value))
         return _counted(found, nparams)
 
     def domain_set_memory_parameters(self, dom: DomainHandle, params: Params, flags: int) -> None:
         check_flags("qemuDomainSetMemoryParameters", flags, LIVE | CONFIG)
 
-        def change(config: Domain) -> None:
-            tune = config.memtune or MemTune()
-            for name, _kind, value in params:
-                if name not in _MEMORY:
-                    raise _wrong(f"parameter '{name}' not supported")
-                number = _number(name, value)
-                unlimited = not 0 <= number < UNLIMITED
-                setattr(tune, name, None if unlimited else number)
-            hard, swap = tune.hard_limit, tune.swap_hard_limit
-            if swap is not None and (hard is None or swap < hard):
-                raise _wrong("hard limit must be lower than swap hard limit")
-            config.memtune = tune
+        wanted: dict[str, int | None] = {}
+        for name, kind, value in params:
+            if name not in _MEMORY:
+                raise _wrong(f"parameter '{name}' not supported")
+            number = -1 if value == -1 else _number(name, kind, value)
+            wanted[name] = number if 0 <= number < UNLIMITED else None
+
+        def change(model: Domain, group: Group | None) -> None:
+            tune = (model.memtune or MemTune()).copy()
+            for name, limit in wanted.items():
+                setattr(tune, name, limit)
+            if wanted.keys() & {"hard_limit", "swap_hard_limit"}:
+                check_memory(tune.hard_limit, tune.swap_hard_limit)
+            if group is not None:
+                tune_live.set_memory(group, wanted, tune)
+            model.memtune = tune
 
         self._change(dom, flags, _MEM, change)
 
@@ -197,8 +237,11 @@ class TuneCalls(Calls):
     ) -> tuple[Params, int]:
         known = LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY
         check_flags("qemuDomainGetBlkioParameters", flags, known)
-        tune = self._definition(self.host.find(dom), flags, _BLK).blkiotune
+        model, group = self._query(self.host.find(dom), flags, _BLK)
+        tune = model.blkiotune
         weight = getattr(tune, "weight", None) or 0
+        if group is not None:
+            weight = limits.io_weight(group.folder)
         found: Params = [("weight", c.VIR_TYPED_PARAM_UINT, weight)]
         for name, field in _DEVICES.items():
             words = [
@@ -212,16 +255,28 @@ class TuneCalls(Calls):
     def domain_set_blkio_parameters(self, dom: DomainHandle, params: Params, flags: int) -> None:
         check_flags("qemuDomainSetBlkioParameters", flags, LIVE | CONFIG)
 
-        def change(config: Domain) -> None:
-            tune = config.blkiotune or BlkioTune()
-            for name, _kind, value in params:
-                if name == "weight":
-                    tune.weight = _number(name, value) or None
-                elif name in _DEVICES:
-                    _set_devices(tune, name, value)
-                else:
-                    raise _wrong(f"parameter '{name}' not supported")
-            config.blkiotune = tune
+        weight: int | None = None
+        devices: list[tuple[str, str, int]] = []
+        for name, kind, value in params:
+            if name == "weight":
+                weight = _number(name, kind, value)
+            elif name in _DEVICES:
+                devices += [(_DEVICES[name], *one) for one in _device_numbers(name, value)]
+            else:
+                raise _wrong(f"parameter '{name}' not supported")
+
+        def change(model: Domain, group: Group | None) -> None:
+            tune = model.blkiotune or BlkioTune()
+            if weight is not None:
+                if group is not None:
+                    limits.set_io_weight(group.folder, weight)
+                tune.weight = weight or None
+                model.blkiotune = tune
+            for field, path, number in devices:
+                if group is not None:
+                    limits.set_device(group.folder, path, field, number)
+                _set_device(tune, field, path, number)
+                model.blkiotune = tune
 
         self._change(dom, flags, _BLK, change)
 
@@ -245,23 +300,31 @@ class TuneCalls(Calls):
     def domain_set_numa_parameters(self, dom: DomainHandle, params: Params, flags: int) -> None:
         check_flags("qemuDomainSetNumaParameters", flags, LIVE | CONFIG)
 
-        def change(config: Domain) -> None:
-            tune = config.numatune or NumaTune()
+        mode: str | None = None
+        nodes: set[int] | None = None
+        for name, _kind, value in params:
+            if name == "numa_mode":
+                if not isinstance(value, int) or not 0 <= value < len(_MODES):
+                    raise _wrong(f"unsupported numatune mode: '{value}'")
+                mode = _MODES[value]
+            elif name == "numa_nodeset":
+                nodes = cpu_set(str(value))
+                if not nodes:
+                    raise _wrong(f"Invalid nodeset of 'numatune': {value}")
+            else:
+                raise _wrong(f"parameter '{name}' not supported")
+
+        def change(model: Domain, group: Group | None) -> None:
+            tune = model.numatune or NumaTune()
             memory = tune.memory or NumaMemory(mode="strict")
-            for name, _kind, value in params:
-                if name == "numa_mode":
-                    if not isinstance(value, int) or not 0 <= value < len(_MODES):
-                        raise _wrong(f"unsupported numatune mode: '{value}'")
-                    memory.mode = _MODES[value]
-                elif name == "numa_nodeset":
-                    nodes = cpu_set(str(value))
-                    if not nodes:
-                        raise _wrong(f"Invalid nodeset of 'numatune': {value}")
-                    memory.nodeset, memory.placement = cpu_list(nodes), None
-                else:
-                    raise _wrong(f"parameter '{name}' not supported")
+            if group is not None:
+                tune_live.set_nodes(group, tune.memory, mode, nodes)
+            if mode is not None:
+                memory.mode = mode
+            if nodes is not None:
+                memory.nodeset, memory.placement = cpu_list(nodes), None
             tune.memory = memory
-            config.numatune = tune
+            model.numatune = tune
 
         self._change(dom, flags, _NUMA, change)
 
@@ -271,14 +334,20 @@ def _counted(params: Params, room: int) -> tuple[Params, int]:
     return ([], len(params)) if room == 0 else (params[:room], min(room, len(params)))
 
 
-def _set_devices(tune: BlkioTune, name: str, value: Any) -> None:
-    """Write "PATH,NUMBER,PATH,NUMBER"; 0 takes a limit away. Raises: VirError."""
+def _device_numbers(name: str, value: Any) -> list[tuple[str, int]]:
+    """Take "PATH,NUMBER,PATH,NUMBER" apart. Raises: VirError."""
     words = str(value).split(",") if value else []
     if len(words) % 2 or not all(word.isascii() and word.isdecimal() for word in words[1::2]):
-        raise _wrong(f"unable to parse {name.removeprefix('device_')} device '{value}'")
-    for path, number in zip(words[::2], words[1::2], strict=True):
-        known = next((device for device in tune.devices if device.path == path), None)
-        if known is None:
-            known = BlkioDevice(path=path)
-            tune.devices.append(known)
-        setattr(known, _DEVICES[name], int(number) or None)
+        raise _wrong(f"unable to parse blkio device '{name}' '{value}'")
+    return [(path, int(word)) for path, word in zip(words[::2], words[1::2], strict=True)]
+
+
+def _set_device(tune: BlkioTune, field: str, path: str, number: int) -> None:
+    """Write a limit of one device into a model; 0 takes it away."""
+    known = next((device for device in tune.devices if device.path == path), None)
+    if known is None:
+        known = BlkioDevice(path=path)
+        tune.devices.append(known)
+    setattr(known, field, number or None)
+    if not any(getattr(known, other) for other in _DEVICES.values()):
+        tune.devices.remove(known)

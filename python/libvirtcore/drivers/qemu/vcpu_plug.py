@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from libvirtcore.conf.tuning import Vcpus, VcpuState
+from libvirtcore.drivers.qemu.cgroup_threads import place_vcpus
 from libvirtcore.drivers.qemu.guest import Guest, Run, internal
 from libvirtcore.drivers.qemu.info import max_vcpus
 from libvirtcore.drivers.qemu.refresh import learn_threads
@@ -97,7 +98,7 @@ def plug(guest: Guest, run: Run, number: int, place: dict[str, Any]) -> None:
         live = guest.live
         if live is not None:
             _write(live, number, True)
-    apply_pins(guest, run.vcpu_threads, run.process.pid)
+    apply_pins(guest, run)
 
 
 def unplug(guest: Guest, run: Run, number: int) -> None:
@@ -131,6 +132,7 @@ def unplug(guest: Guest, run: Run, number: int) -> None:
 def forget(guest: Guest, run: Run, number: int) -> None:
     """A CPU is gone."""
     learn_threads(run)
+    place_vcpus(guest, run)
     with guest.lock:
         if guest.live is not None:
             _write(guest.live, number, False)

@@ -21,7 +21,14 @@ from libvirtcore.drivers.qemu.base import (
     replace_config,
     save_live,
 )
-from libvirtcore.drivers.qemu.guest import Guest, check_flags, system_error
+from libvirtcore.drivers.qemu.cgroup_threads import (
+    iothread_pins,
+    iothreads,
+    place_iothreads,
+    place_vcpus,
+    repin,
+)
+from libvirtcore.drivers.qemu.guest import Guest, Run, check_flags, system_error
 from libvirtcore.drivers.qemu.info import max_vcpus, vcpu_count
 from libvirtcore.drivers.qemu.node_calls import bitmap, cpu_set
 from libvirtcore.errors import report
@@ -148,9 +155,11 @@ class VcpuCalls(Calls):
                 replace_config(guest, config)
 
     def _pin(self, guest: Guest, vcpu: int, wanted: set[int]) -> None:
-        threads = guest.running().vcpu_threads
-        if vcpu >= len(threads):
+        run = guest.running()
+        threads = dict(zip(run.vcpu_numbers, run.vcpu_threads, strict=True))
+        if vcpu not in threads:
             raise _invalid(f"setting cpu pinning for inactive vcpu {vcpu} is not supported")
+        repin(run.group, f"vcpu{vcpu}", cpu_list(wanted))
         try:
             os.sched_setaffinity(threads[vcpu], wanted)
         except OSError as fault:
@@ -252,16 +261,23 @@ def cpu_list(numbers: set[int]) -> str:
     return ",".join(parts)
 
 
-def apply_pins(guest: Guest, threads: list[int], pid: int) -> None:
-    """Have the threads of a QEMU that starts run where its document says. Raises: VirError."""
+def apply_pins(guest: Guest, run: Run) -> None:
+    """Have the threads of a QEMU run where its document says. Raises: VirError."""
     model = guest.live
     assert model is not None
+    place_vcpus(guest, run)  # first: a thread cannot leave the CPUs of its control group
     tune = model.cputune
     emulator = tune.emulatorpin.cpuset if tune is not None and tune.emulatorpin else None
     pins = _pins(model)
-    wanted = {pid: emulator or model.vcpu.cpuset}
-    for vcpu, thread in enumerate(threads):
+    wanted = {run.process.pid: emulator or model.vcpu.cpuset}
+    for vcpu, thread in zip(run.vcpu_numbers, run.vcpu_threads, strict=True):
         wanted[thread] = pins[vcpu].cpuset if vcpu in pins else model.vcpu.cpuset
+    if model.iothreads and run.monitor is not None:
+        threads = iothreads(run.monitor.command("query-iothreads"))
+        place_iothreads(guest, run, threads)
+        own = iothread_pins(model)
+        for number, thread in threads.items():
+            wanted[thread] = own.get(number) or model.vcpu.cpuset
     for thread, cpuset in wanted.items():
         if not cpuset:
             continue
