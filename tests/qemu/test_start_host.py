@@ -256,7 +256,7 @@ def test_the_label_says_whose_process_it_is(conn: Any) -> None:
     assert label is not None
     assert label.attrib == {"type": "dynamic", "model": "dac", "relabel": "yes"}
     assert label.findtext("label") == label.findtext("imagelabel") == "+0:+0"
-    assert live.find("resource") is None, "no control group is made"
+    assert live.findtext("resource/partition") in (None, "/machine"), "if it has a control group"
 
 
 def test_a_label_that_would_not_come_true_is_refused(conn: Any) -> None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_tune.py: shares and limits are kept in definitions, and never claimed of running guests."""
+"""test_tune.py: shares and limits are kept in definitions, and not claimed of what has no group."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,11 @@ def test_definitions_keep_what_is_set(conn: Any) -> None:
     assert dom.memoryParameters(CONFIG)["hard_limit"] == UNLIMITED
 
 
-def test_running_guests_are_not_limited(conn: Any) -> None:
+def test_running_guests_without_groups_are_not_limited(root: Path) -> None:
+    conf = root / "etc" / "qemu.conf"
+    conf.parent.mkdir(exist_ok=True)
+    conf.write_text("cgroup_controllers = []\n")
+    conn = libvirt.open(f"qemu:///embed?root={root}")
     dom = conn.createXML(domain_xml())
     calls: list[tuple[Callable[[], Any], str]] = [
         (dom.schedulerType, "cgroup CPU controller is not mounted"),
@@ -56,11 +61,16 @@ def test_running_guests_are_not_limited(conn: Any) -> None:
         with pytest.raises(libvirt.libvirtError, match=words) as caught:
             call()
         assert caught.value.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID
+    dom.destroy()
+    with pytest.raises(libvirt.libvirtError, match="cgroup cpu is required for scheduler tuning"):
+        conn.createXML(domain_xml(extra="<cputune><quota>5000</quota></cputune>"))
+    conn.createXML(domain_xml(extra="<cputune><shares>50</shares></cputune>")).destroy()
+    conn.close()
 
 
 def test_unknown_parameters_are_refused(conn: Any) -> None:
     dom = conn.defineXML(domain_xml())
     with pytest.raises(libvirt.libvirtError, match=r"out of range|must be in range"):
         dom.setSchedulerParametersFlags({"vcpu_period": 5}, CONFIG)
-    with pytest.raises(libvirt.libvirtError, match="lower than swap"):
+    with pytest.raises(libvirt.libvirtError, match="lower than or equal to swap_hard_limit"):
         dom.setMemoryParameters({"hard_limit": 500000, "swap_hard_limit": 5}, CONFIG)

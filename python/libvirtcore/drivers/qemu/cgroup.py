@@ -153,19 +153,19 @@ class Groups:
     def _make(self, mount: str, partition: str, number: int, name: str) -> Group | None:
         """A new group with all controllers that can be had. Raises: OSError, VirError."""
         there = files.enable(mount, self.allowed)
-        folder = mount
-        for part in partition_parts(partition):
-            folder = os.path.join(folder, part)
-            if not os.path.isdir(folder):
-                if partition != MACHINE:
-                    raise system_error(
-                        OSError(2, "No such file or directory"),
-                        f"Failed to create v2 cgroup '{folder}'",
-                        c.VIR_FROM_CGROUP,
-                    )
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder, 0o755)
-            there = files.enable(folder, there)
+        parts = partition_parts(partition)
+        folder = os.path.join(mount, *parts)
+        if partition == MACHINE:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o755)
+        elif not os.path.isdir(folder):
+            raise system_error(
+                OSError(2, "No such file or directory"),
+                f"Failed to create v2 cgroup '{folder}'",
+                c.VIR_FROM_CGROUP,
+            )
+        for depth in range(len(parts)):
+            there = files.enable(os.path.join(mount, *parts[: depth + 1]), there)
         if not there:
             return None
         folder = os.path.join(folder, group_name(number, name, self._root))
