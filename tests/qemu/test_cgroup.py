@@ -171,6 +171,15 @@ def test_without_a_usable_controller_there_is_no_group(
     assert cgroup.Groups((), None, str(tree.mounts)).mount() is None
 
 
+def test_a_group_with_processes_is_left_alone(tree: Tree) -> None:
+    """As where a container sees its own group as the top of the tree."""
+    (tree.mount / "cgroup.procs").write_text("1\n4711\n")
+    assert tree.groups().mount() is None
+    assert (tree.mount / "cgroup.subtree_control").read_text() == ""
+    (tree.mount / "cgroup.type").unlink()
+    assert tree.groups().mount() is not None, "the kernel's own top may have processes"
+
+
 def test_the_machine_is_looked_at_once(tree: Tree) -> None:
     groups = tree.groups()
     assert groups.mount() is not None

@@ -124,11 +124,15 @@ def controllers(folder: str) -> frozenset[str]:
 def enable(folder: str, wanted: frozenset[str]) -> frozenset[str]:
     """Have controllers count in the groups below one; returns those that do.
 
-    They are asked for one by one: one that another hierarchy holds must not lose the rest.
+    They are asked for one by one: one that another hierarchy holds must not lose the rest. Nothing
+    is changed in a group that has processes itself, as the top of a container's tree has: those
+    below could not hold any then.
     """
     there = controllers(folder) & wanted
     on = frozenset((peek(folder, "cgroup.subtree_control") or "").split())
     done = set(there & on)
+    if there - on and not is_root(folder) and peek(folder, "cgroup.procs"):
+        return frozenset(done)
     for name in sorted(there - on):
         try:
             poke(folder, "cgroup.subtree_control", f"+{name}")
@@ -136,6 +140,11 @@ def enable(folder: str, wanted: frozenset[str]) -> frozenset[str]:
             continue
         done.add(name)
     return frozenset(done)
+
+
+def is_root(folder: str) -> bool:
+    """Whether a group is the kernel's first one, which alone has no type."""
+    return not has(folder, "cgroup.type")
 
 
 def numbers(text: str) -> dict[str, int]:

@@ -43,8 +43,8 @@ def place_vcpus(guest: Guest, run: Run) -> None:
         files.remove(there[number])
     tune = model.cputune
     pins = {pin.vcpu: pin.cpuset for pin in tune.vcpupins} if tune is not None else {}
-    for number in sorted(threads.keys() - there.keys()):
-        _place(model, group, f"vcpu{number}", threads[number], pins.get(number))
+    for number, thread in sorted(threads.items()):
+        _place(model, group, f"vcpu{number}", thread, pins.get(number))
 
 
 def place_iothreads(guest: Guest, run: Run, threads: dict[int, int]) -> None:
@@ -52,10 +52,9 @@ def place_iothreads(guest: Guest, run: Run, threads: dict[int, int]) -> None:
     group, model = run.group, guest.live
     if group is None or model is None or not group.threaded:
         return
-    there = group.parts("iothread")
     pins = iothread_pins(model)
-    for number in sorted(threads.keys() - there.keys()):
-        _place(model, group, f"iothread{number}", threads[number], pins.get(number))
+    for number, thread in sorted(threads.items()):
+        _place(model, group, f"iothread{number}", thread, pins.get(number))
 
 
 def iothread_pins(model: Domain) -> dict[int, str]:
@@ -64,13 +63,13 @@ def iothread_pins(model: Domain) -> dict[int, str]:
 
 
 def _place(model: Domain, group: cgroup.Group, name: str, thread: int, pin: str | None) -> None:
+    """Give a thread its group, unless it is there."""
+    inside = files.peek(group.part(name), "cgroup.threads") or ""
+    if str(thread) in inside.split():
+        return
     folder = group.add_part(name)
-    try:
-        cgroup.limit_threads(model, group, name, pin)
-        files.write(folder, "cgroup.threads", str(thread))
-    except BaseException:
-        files.remove(folder)  # it would pass for one that is done
-        raise
+    cgroup.limit_threads(model, group, name, pin)
+    files.write(folder, "cgroup.threads", str(thread))
 
 
 def iothreads(answer: Any) -> dict[int, int]:

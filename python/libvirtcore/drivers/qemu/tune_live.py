@@ -59,7 +59,10 @@ def set_scheduler(group: Group, field: str, number: int) -> None:
     prefix, what = field[: -len("period")], "period"
     if field.endswith("quota"):
         prefix, what = field[: -len("quota")], "quota"
-    for folder in _folders(group, prefix):
+    folders = _folders(group, prefix)
+    if not folders and prefix != "iothread_":  # there may be none of those
+        raise invalid("cgroup CPU controller is not mounted")
+    for folder in folders:
         if what == "period":
             limits.set_bandwidth(folder, number, None)
         else:
